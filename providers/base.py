@@ -1,0 +1,116 @@
+"""The contract of a provider adapter: declared facts, and pure functions between wire and bars."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar, Protocol
+
+from providers.types import Adjustment, Anchor, BarQuery, Credentials, Page, Request, Response, Timeframe
+
+
+class PageOrder(enum.StrEnum):
+    """Name the order of rows across pages."""
+
+    ASCENDING = "ascending"
+    NEWEST_FIRST = "newest_first"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """State `n` requests per `window`; dated configuration, never a promise."""
+
+    n: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCapability:
+    """State what one timeframe offers at a provider.
+
+    `adjustment` is the basis of what arrives; `max_rows` and `max_span` bound one request;
+    `lookback` bounds how far into the past the provider reaches (None: unlimited);
+    `base_rows_per_bar` is how many of `max_rows` one bar consumes (polygon counts base bars).
+    """
+
+    adjustment: Adjustment
+    max_rows: int
+    max_span: timedelta | None = None
+    lookback: timedelta | None = None
+    anchor: Anchor = Anchor.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Declare everything mdc must know of a provider before it asks anything.
+
+    `as_of` dates the figures. `finality_delay` is how long after a bar's end its values may
+    still move. `networked` is False for providers that compute their answers locally.
+    """
+
+    as_of: str
+    base_url: str
+    needs_key: bool
+    timeframes: Mapping[Timeframe, SeriesCapability]
+    rate_limits: tuple[RateLimit, ...]
+    max_in_flight: int
+    finality_delay: timedelta
+    page_order: PageOrder = PageOrder.ASCENDING
+    has_volume: bool = True
+    networked: bool = True
+    request_deadline: timedelta = timedelta(seconds=60)
+    max_response_bytes: int = 64 * 1024 * 1024
+    notes: tuple[str, ...] = field(default=())
+
+
+class Edge(Protocol):
+    """Send one request and return the answer, or raise a ProviderError; never a retry inside."""
+
+    def send(self, request: Request) -> Response:
+        """Send one GET."""
+        ...
+
+
+class Adapter(ABC):
+    """Translate between BarQuery and a provider's wire format; holds no state and does no I/O."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    @abstractmethod
+    def build_request(
+        self, query: BarQuery, *, token: str | None, credentials: Credentials, base_url: str
+    ) -> Request:
+        """Build the request for the first page (token None) or a following one.
+
+        Raises UnsupportedRequest where the provider cannot serve the query at all.
+        """
+
+    @abstractmethod
+    def parse(self, query: BarQuery, response: Response) -> Page:
+        """Read one answer of any status into a Page, or raise the ProviderError it means.
+
+        Rows keep the provider's order; nothing is dropped, sorted or repaired here.
+        """
+
+    def fetch_page(
+        self,
+        query: BarQuery,
+        *,
+        token: str | None,
+        credentials: Credentials,
+        base_url: str,
+        edge: Edge,
+    ) -> Page:
+        """Fetch and parse one page; local providers override this and ignore the edge."""
+        request = self.build_request(query, token=token, credentials=credentials, base_url=base_url)
+        return self.parse(query, edge.send(request))
+
+    def count_requests(self, query: BarQuery) -> int:
+        """Predict how many requests the query takes, from the declared page size alone."""
+        capability = self.capabilities.timeframes[query.timeframe]
+        expected = max(1, (query.end - query.start) // query.timeframe.duration)
+        return -(-expected // capability.max_rows)
