@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, Protocol
 
-from providers.types import Adjustment, Anchor, BarQuery, Credentials, Page, Request, Response, Timeframe
+from providers.errors import UnsupportedRequest
+from providers.types import (
+    Adjustment,
+    Anchor,
+    BarQuery,
+    Credentials,
+    Hours,
+    Page,
+    Request,
+    Response,
+    Timeframe,
+)
 
 
 class PageOrder(enum.StrEnum):
@@ -31,9 +42,9 @@ class RateLimit:
 class SeriesCapability:
     """State what one timeframe offers at a provider.
 
-    `adjustment` is the basis of what arrives; `max_rows` and `max_span` bound one request;
-    `lookback` bounds how far into the past the provider reaches (None: unlimited);
-    `base_rows_per_bar` is how many of `max_rows` one bar consumes (polygon counts base bars).
+    `adjustment` is the basis of what arrives unless another one of `adjustments` is asked for;
+    `max_rows` and `max_span` bound one request; `lookback` bounds how far into the past the
+    provider reaches (None: unlimited); `hours` are the parts of the day it can serve apart.
     """
 
     adjustment: Adjustment
@@ -41,6 +52,12 @@ class SeriesCapability:
     max_span: timedelta | None = None
     lookback: timedelta | None = None
     anchor: Anchor = Anchor.OPEN
+    adjustments: tuple[Adjustment, ...] = ()
+    hours: tuple[Hours, ...] = (Hours.REGULAR,)
+
+    def serves(self, adjustment: Adjustment) -> bool:
+        """Tell whether prices can be had on this basis."""
+        return adjustment is self.adjustment or adjustment in self.adjustments
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +125,35 @@ class Adapter(ABC):
         """Fetch and parse one page; local providers override this and ignore the edge."""
         request = self.build_request(query, token=token, credentials=credentials, base_url=base_url)
         return self.parse(query, edge.send(request))
+
+    def capability_for(self, query: BarQuery) -> SeriesCapability:
+        """Return what the provider declares for the query's series.
+
+        Raises UnsupportedRequest naming what is served instead.
+        """
+        capability = self.capabilities.timeframes.get(query.timeframe)
+        if capability is None:
+            served = ", ".join(timeframe.value for timeframe in self.capabilities.timeframes)
+            raise self._unsupported(f"bars of {query.timeframe}; ask for one of {served}")
+        if not capability.serves(query.adjustment):
+            raise self._unsupported(
+                f"{query.adjustment} prices at {query.timeframe}; ask for {capability.adjustment}"
+            )
+        if query.timeframe.is_intraday:
+            if query.hours not in capability.hours:
+                hours = " or ".join(capability.hours)
+                raise self._unsupported(
+                    f"{query.hours} hours at {query.timeframe}; ask for {hours} hours"
+                )
+            if query.anchor is not capability.anchor:
+                raise self._unsupported(
+                    f"{query.timeframe} bars counted from the {query.anchor}; "
+                    f"ask for anchor {capability.anchor}"
+                )
+        return capability
+
+    def _unsupported(self, what: str) -> UnsupportedRequest:
+        return UnsupportedRequest(f"{self.name} does not serve {what}", provider=self.name)
 
     def count_requests(self, query: BarQuery) -> int:
         """Predict how many requests the query takes, from the declared page size alone."""

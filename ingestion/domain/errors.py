@@ -1,0 +1,79 @@
+"""Everything that mdc itself refuses, as one tree beside the providers' errors.
+
+MdcError
+├── BadRequest            the request cannot be meant: reversed window, future start, empty list
+├── UnknownJob            no job has this number
+├── UnknownSeries         nothing is stored or planned under this name
+├── JobNotReplayable      the job has no dead slice to try again
+└── StoreError            PostgreSQL refused or is out of reach
+    ├── StoreUnavailable
+    └── StoreFull         the disk or a quota is full
+"""
+
+from __future__ import annotations
+
+
+class MdcError(Exception):
+    """Carry one sentence that says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(MdcError):
+    """Signal a request that cannot be meant; `field` names the part that is wrong."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownJob(MdcError):
+    """Signal a job number that does not exist."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"there is no job {job_id}; `mdc job list` shows the jobs that exist")
+        self.job_id = job_id
+
+
+class UnknownSeries(MdcError):
+    """Signal a symbol and timeframe of which nothing is known."""
+
+    def __init__(self, symbol: str, timeframe: str) -> None:
+        super().__init__(
+            f"nothing is known of {symbol} at {timeframe}; `mdc backfill --symbols {symbol} "
+            f"--timeframe {timeframe} ...` fetches it"
+        )
+        self.symbol = symbol
+        self.timeframe = timeframe
+
+
+class JobNotReplayable(MdcError):
+    """Signal that a job has nothing to try again."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"job {job_id} has no failed slices to try again")
+        self.job_id = job_id
+
+
+class StoreError(MdcError):
+    """Signal that PostgreSQL could not do its part."""
+
+
+class StoreUnavailable(StoreError):
+    """Signal that PostgreSQL cannot be reached."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "PostgreSQL cannot be reached; start the stack with `mdc up`, or check MDC_DATABASE_URL"
+        )
+
+
+class StoreFull(StoreError):
+    """Signal that PostgreSQL has no room left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "PostgreSQL has no disk space left; free some and the waiting slices go on by themselves"
+        )

@@ -1,0 +1,132 @@
+"""A request for work, and its frozen form on the job row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ingestion.domain.states import JobKind, Workload
+from providers.base import RateLimit
+from providers.types import Adjustment, Anchor, Hours, Timeframe
+
+DEFAULT_PRIORITY = {Workload.HISTORICAL: 100, Workload.REALTIME: 200}
+DEFAULT_TRIES = 5
+DEFAULT_CONCURRENCY = 5
+DEFAULT_SLICES_PER_ROUND = 5
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """Say what a person or program wants fetched.
+
+    `start` and `end` bound a half-open UTC window in stamp space; `end` is None for realtime work,
+    which polls every `poll_seconds`. None elsewhere means the default of the workload or, for
+    `adjustment`, the basis that the provider's adapter declares.
+    """
+
+    provider: str
+    symbols: tuple[str, ...]
+    timeframes: tuple[Timeframe, ...]
+    start: datetime
+    end: datetime | None
+    workload: Workload = Workload.HISTORICAL
+    kind: JobKind = JobKind.BACKFILL
+    adjustment: Adjustment | None = None
+    hours: Hours = Hours.REGULAR
+    venue: str | None = None
+    priority: int | None = None
+    tries: int | None = None
+    retry_class: str = "fast"
+    rate_limit: RateLimit | None = None
+    slice_span: timedelta | None = None
+    slices_per_round: int | None = None
+    max_concurrency: int | None = None
+    poll_seconds: int | None = None
+    request_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSpec:
+    """Name one series of a job, resolved to what is stored and what is asked."""
+
+    series_id: int
+    symbol: str
+    vendor_symbol: str
+    venue: str
+    timeframe: Timeframe
+    adjustment: Adjustment
+    hours: Hours
+    anchor: Anchor
+    span: timedelta
+    listed_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """Hold what a job does, as frozen when it was opened."""
+
+    provider: str
+    series: tuple[SeriesSpec, ...]
+    start: datetime
+    end: datetime | None
+    rate_limit: RateLimit | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the form stored in job.spec."""
+        return {
+            "provider": self.provider,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat() if self.end else None,
+            "rate_limit": (
+                {"n": self.rate_limit.n, "seconds": self.rate_limit.window.total_seconds()}
+                if self.rate_limit
+                else None
+            ),
+            "series": [
+                {
+                    "series_id": one.series_id,
+                    "symbol": one.symbol,
+                    "vendor_symbol": one.vendor_symbol,
+                    "venue": one.venue,
+                    "timeframe": one.timeframe.value,
+                    "adjustment": one.adjustment.value,
+                    "hours": one.hours.value,
+                    "anchor": one.anchor.value,
+                    "span_seconds": one.span.total_seconds(),
+                    "listed_from": one.listed_from.isoformat() if one.listed_from else None,
+                }
+                for one in self.series
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> JobSpec:
+        """Read the form stored in job.spec."""
+        limit = data["rate_limit"]
+        return cls(
+            provider=data["provider"],
+            start=datetime.fromisoformat(data["start"]),
+            end=datetime.fromisoformat(data["end"]) if data["end"] else None,
+            rate_limit=(
+                RateLimit(n=limit["n"], window=timedelta(seconds=limit["seconds"])) if limit else None
+            ),
+            series=tuple(
+                SeriesSpec(
+                    series_id=one["series_id"],
+                    symbol=one["symbol"],
+                    vendor_symbol=one["vendor_symbol"],
+                    venue=one["venue"],
+                    timeframe=Timeframe(one["timeframe"]),
+                    adjustment=Adjustment(one["adjustment"]),
+                    hours=Hours(one["hours"]),
+                    anchor=Anchor(one["anchor"]),
+                    span=timedelta(seconds=one["span_seconds"]),
+                    listed_from=(
+                        datetime.fromisoformat(one["listed_from"]) if one["listed_from"] else None
+                    ),
+                )
+                for one in data["series"]
+            ),
+        )

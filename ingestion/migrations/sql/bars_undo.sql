@@ -1,0 +1,2 @@
+DROP TABLE bar_revision;
+DROP TABLE bar;

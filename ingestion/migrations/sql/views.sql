@@ -1,0 +1,84 @@
+-- Every stored bar with its readable dedupe key.
+CREATE VIEW bars AS
+SELECT s.provider, i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor,
+       b.ts, b.sequence, b.open, b.high, b.low, b.close, b.volume, b.vwap, b.trades,
+       b.final, b.known_from, b.attempt_id, b.series_id
+FROM bar b
+JOIN series s ON s.id = b.series_id
+JOIN instrument i ON i.id = s.instrument_id;
+
+-- One bar per key where several providers hold it: final before forming, then the series'
+-- precedence (lower wins), then the older series.
+CREATE VIEW bars_best AS
+SELECT DISTINCT ON (i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor, b.ts, b.sequence)
+       i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor,
+       b.ts, b.sequence, s.provider, b.open, b.high, b.low, b.close, b.volume, b.vwap, b.trades,
+       b.final, b.known_from, b.attempt_id, b.series_id
+FROM bar b
+JOIN series s ON s.id = b.series_id
+JOIN instrument i ON i.id = s.instrument_id
+ORDER BY i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor, b.ts, b.sequence,
+         b.final DESC, s.precedence, s.id;
+
+-- The holes of every series of a symbol over the last N days: expected sessions (weeks, months)
+-- that have closed and are neither loaded nor explained by an unexpired proof. Neighbouring
+-- sessions of one kind are one row; gap_end is exclusive. Kinds: failed (a dead slice lies there),
+-- missing (the provider was asked and had nothing), unknown (not asked, or not yet).
+CREATE FUNCTION coverage_gaps(wanted_symbol text, wanted_timeframe text, days integer)
+RETURNS TABLE (provider text, adjustment text, hours text, anchor text, series_id integer,
+               gap_start timestamptz, gap_end timestamptz, sessions bigint, kind text)
+LANGUAGE sql STABLE AS $$
+WITH wanted AS (
+    SELECT s.id, s.provider, s.adjustment, s.hours, s.anchor, s.timeframe,
+           i.venue, i.listed_from, i.delisted_on,
+           coalesce(c.loaded, '{}'::tstzmultirange)
+             + coalesce((SELECT range_agg(p."window") FROM empty_proof p
+                         WHERE p.series_id = s.id AND p.expires_at > now()), '{}') AS explained
+    FROM series s
+    JOIN instrument i ON i.id = s.instrument_id
+    LEFT JOIN coverage c ON c.series_id = s.id
+    WHERE i.symbol = wanted_symbol AND s.timeframe = wanted_timeframe AND s.event_type = 'bar'
+), unit AS (
+    SELECT w.id, v.n,
+           CASE WHEN w.timeframe IN ('1d', '1w', '1mo') THEN v.starts ELSE v.opens_at END AS starts,
+           CASE WHEN w.timeframe IN ('1d', '1w', '1mo') THEN v.ends ELSE v.closes_at END AS ends
+    FROM wanted w
+    CROSS JOIN LATERAL (
+        SELECT g.starts, g.ends, min(vs.opens_at) AS opens_at, max(vs.closes_at) AS closes_at,
+               row_number() OVER (ORDER BY g.starts) AS n
+        FROM venue_session vs
+        CROSS JOIN LATERAL (
+            SELECT lower_bound AT TIME ZONE 'UTC' AS starts,
+                   CASE w.timeframe
+                        WHEN '1w' THEN lower_bound + interval '7 days'
+                        WHEN '1mo' THEN lower_bound + interval '1 month'
+                        ELSE lower_bound + interval '1 day' END AT TIME ZONE 'UTC' AS ends
+            FROM (SELECT CASE w.timeframe
+                         WHEN '1w' THEN date_trunc('week', vs.label::timestamp)
+                         WHEN '1mo' THEN date_trunc('month', vs.label::timestamp)
+                         ELSE vs.label::timestamp END AS lower_bound) b
+        ) g
+        WHERE vs.venue = w.venue
+          AND vs.label >= (now() AT TIME ZONE 'UTC')::date - days
+          AND (w.listed_from IS NULL OR vs.label >= w.listed_from)
+          AND (w.delisted_on IS NULL OR vs.label < w.delisted_on)
+        GROUP BY g.starts, g.ends
+        HAVING CASE WHEN w.timeframe IN ('1w', '1mo') THEN g.ends ELSE max(vs.closes_at) END <= now()
+    ) v
+), hole AS (
+    SELECT u.id, u.n, u.starts, u.ends,
+           CASE WHEN EXISTS (SELECT 1 FROM slice d WHERE d.series_id = u.id AND d.state = 'dead'
+                             AND d."window" && tstzrange(u.starts, u.ends)) THEN 'failed'
+                WHEN EXISTS (SELECT 1 FROM missing_session m WHERE m.series_id = u.id
+                             AND m."window" && tstzrange(u.starts, u.ends)) THEN 'missing'
+                ELSE 'unknown' END AS kind
+    FROM unit u JOIN wanted w ON w.id = u.id
+    WHERE NOT w.explained @> tstzrange(u.starts, u.ends)
+), island AS (
+    SELECT h.*, h.n - row_number() OVER (PARTITION BY h.id, h.kind ORDER BY h.n) AS grp FROM hole h
+)
+SELECT w.provider, w.adjustment, w.hours, w.anchor, w.id, min(x.starts), max(x.ends), count(*), x.kind
+FROM island x JOIN wanted w ON w.id = x.id
+GROUP BY w.provider, w.adjustment, w.hours, w.anchor, w.id, x.kind, x.grp
+ORDER BY w.provider, w.id, min(x.starts)
+$$;

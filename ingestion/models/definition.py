@@ -1,0 +1,94 @@
+"""Templates for jobs: what the user wants kept, and how failures are retried."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from ingestion.models.choices import choices
+from providers.types import Adjustment, Hours, Timeframe
+
+
+class RetryClass(models.Model):
+    """Define a retry class by name; the built-in ones live in ingestion.domain.retry."""
+
+    name = models.SlugField(max_length=32, unique=True)
+    base_seconds = models.FloatField(default=1.0)
+    cap_seconds = models.FloatField(default=30.0)
+    factor = models.FloatField(default=2.0)
+    jitter = models.BooleanField(default=True)
+    tries = models.PositiveSmallIntegerField(default=5)
+    error_families = ArrayField(
+        models.CharField(max_length=16), default=list, blank=True, help_text="empty: the default"
+    )
+
+    class Meta:
+        db_table = "retry_class"
+        verbose_name_plural = "retry classes"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(tries__gte=1)
+                & models.Q(base_seconds__gt=0)
+                & models.Q(cap_seconds__gte=models.F("base_seconds"))
+                & models.Q(factor__gte=1),
+                name="retry_class_sane",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobDefinition(models.Model):
+    """Declare a dataset with its priority, pace and promises."""
+
+    name = models.SlugField(max_length=100, unique=True)
+    symbols = ArrayField(models.CharField(max_length=64))
+    timeframe = models.CharField(max_length=8, choices=choices(Timeframe))
+    adjustment = models.CharField(
+        max_length=16, choices=choices(Adjustment), default=Adjustment.RAW
+    )
+    hours = models.CharField(max_length=16, choices=choices(Hours), default=Hours.REGULAR)
+    history_start = models.DateField()
+    providers = ArrayField(models.CharField(max_length=32), help_text="in order of preference")
+    slice_span = models.DurationField(
+        null=True,
+        blank=True,
+        help_text="empty: 30 days for historical work, 2 hours for intraday polling, "
+        "and wider for daily bars where one request holds more",
+    )
+    max_slices_per_round = models.PositiveSmallIntegerField(default=5)
+    max_concurrency = models.PositiveSmallIntegerField(default=5)
+    tries = models.PositiveSmallIntegerField(default=5)
+    freshness = models.DurationField(
+        null=True, blank=True, help_text="how soon after the close a session must be complete"
+    )
+    deadline = models.DurationField(
+        null=True, blank=True, help_text="how long one job of this definition may take"
+    )
+    stale_after = models.DurationField(
+        null=True, blank=True, help_text="retries that would land later than this are dropped"
+    )
+    priority = models.PositiveSmallIntegerField(default=100)
+    weight = models.PositiveSmallIntegerField(default=1)
+    retry_class = models.CharField(max_length=32, default="fast")
+    revision = models.PositiveIntegerField(default=1)
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "job_definition"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(priority__lte=255), name="definition_priority_range"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(weight__gte=1)
+                & models.Q(max_concurrency__gte=1)
+                & models.Q(max_slices_per_round__gte=1)
+                & models.Q(tries__gte=1),
+                name="definition_counts_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
