@@ -1,0 +1,9 @@
+"""The web process, served by uvicorn."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
+
+application = get_asgi_application()

@@ -1,0 +1,53 @@
+"""The Celery application: messages are hints, so nothing here decides anything."""
+
+from __future__ import annotations
+
+import logging.config
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, signals
+from django.conf import settings
+from django.db import connections
+
+from mdc.stack.parent import die_with_parent
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
+
+app = Celery("mdc")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["ingestion"])
+
+
+@signals.setup_logging.connect
+def use_project_logging(**_: Any) -> None:
+    """Keep Celery from installing its own logging."""
+    logging.config.dictConfig(settings.LOGGING)
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def guard_connections(**_: Any) -> None:
+    """Give worker and beat connections their time-outs, before the first one is opened."""
+    entry = connections.settings["default"]
+    guards = [f"-c {name}={value}" for name, value in settings.WORKER_SESSION_SETTINGS.items()]
+    theirs = entry["OPTIONS"].get("options", "")
+    entry["OPTIONS"].update(settings.WORKER_DATABASE_OPTIONS)
+    entry["OPTIONS"]["options"] = " ".join([theirs, *guards]).strip()
+    entry["CONN_MAX_AGE"] = settings.WORKER_CONN_MAX_AGE
+    entry["CONN_HEALTH_CHECKS"] = True
+
+
+@signals.worker_process_init.connect
+def follow_main_process(**_: Any) -> None:
+    """Let a pool child die with its main process: an orphan would go on without a broker."""
+    die_with_parent()
+
+
+@signals.worker_ready.connect
+@signals.beat_init.connect
+def report_ready(**_: Any) -> None:
+    """Tell the supervisor, if there is one, that this process serves."""
+    if settings.READY_FILE:
+        Path(settings.READY_FILE).write_text(str(os.getpid()), encoding="ascii")
