@@ -93,7 +93,7 @@ def _load(mic: str) -> Sessions:
 
 def _microseconds(column: pd.Series[Any] | pd.DatetimeIndex) -> Stamps:
     instants = column.to_numpy(dtype="datetime64[us]")
-    stamps = instants.astype(np.int64)
+    stamps: Stamps = instants.astype(np.int64)
     stamps[np.isnat(instants)] = NO_BREAK
     stamps.flags.writeable = False
     return stamps
