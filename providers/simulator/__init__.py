@@ -1,0 +1,1 @@
+"""A local HTTP server that speaks providers' wire formats, with faults on request."""

@@ -1,0 +1,219 @@
+"""The simulated market: which symbols exist, their bars, and what is visible at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from providers.bars import Bars
+from providers.instants import floor_date, floor_dates, from_us, utc_offsets
+from providers.sessions import DAY_US, Sessions
+from providers.simulator.recorded import VENUE, load_recordings
+from providers.types import Adjustment, Anchor, BarQuery, Hours, Timeframe
+from providers.venues import load_sessions
+
+Stamps = NDArray[np.int64]
+BarSource = Callable[[BarQuery], Bars]
+
+USUAL_VENUES: Final = (("X:*", "24/7"), ("*-USD", "24/7"), ("C:*", "24/5"), ("*=X", "24/5"))
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Market:
+    """Serve bars in stamp space from the recordings, and from `synthetic` for all the rest."""
+
+    def __init__(
+        self,
+        *,
+        synthetic: BarSource,
+        recorded: bool = True,
+        venues: Mapping[str, str] | None = None,
+        unknown: Iterable[str] = (),
+    ) -> None:
+        self._synthetic = synthetic
+        self._recordings = load_recordings() if recorded else {}
+        self._venues = (*(venues or {}).items(), *USUAL_VENUES)
+        self._unknown = tuple(unknown)
+
+    def knows(self, symbol: str) -> bool:
+        """Tell whether the symbol exists."""
+        return not any(fnmatchcase(symbol, pattern) for pattern in self._unknown)
+
+    def venue(self, symbol: str) -> str:
+        """Return the MIC of the symbol's venue."""
+        for pattern, mic in self._venues:
+            if fnmatchcase(symbol, pattern):
+                return mic
+        return VENUE
+
+    def sessions(self, symbol: str) -> Sessions:
+        """Return the sessions of the symbol's venue."""
+        return load_sessions(self.venue(symbol))
+
+    def first_stamp(self, symbol: str) -> int | None:
+        """Return the stamp of the first daily bar ever, None where history has no beginning."""
+        recording = self._recordings.get(symbol)
+        return None if recording is None else int(recording.bars.ts[0])
+
+    def adjusted_close(self, symbol: str, bars: Bars) -> NDArray[np.float64]:
+        """Return closes adjusted for splits and dividends; synthetic symbols never have either."""
+        recording = self._recordings.get(symbol)
+        if recording is None or not len(bars):
+            return bars.close
+        last = len(recording.bars) - 1
+        rows = np.minimum(np.searchsorted(recording.bars.ts, bars.ts), last)
+        return bars.close * (recording.adjusted_close[rows] / recording.bars.close[rows])
+
+    def bars(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        *,
+        start: int,
+        end: int,
+        now: int,
+        hours: Hours = Hours.REGULAR,
+        anchor: Anchor = Anchor.OPEN,
+    ) -> Bars:
+        """Return the bars stamped in [start, end) as they stand at `now`; all in microseconds.
+
+        Bars that begin after `now` are absent, the one that contains `now` is partial and not
+        final.
+        """
+        sessions = self.sessions(symbol)
+        if timeframe in (Timeframe.W1, Timeframe.MO1):
+            first = floor_date(start, timeframe)
+            daily = self._daily(symbol, first, end + timeframe.duration // MICROSECOND)
+            return between(
+                aggregate(visible(daily, session_spans(sessions, daily.ts), now), timeframe),
+                start,
+                end,
+            )
+        if timeframe is Timeframe.D1:
+            daily = self._daily(symbol, start, end)
+            return visible(daily, session_spans(sessions, daily.ts), now)
+        bars = self._synthetic(
+            BarQuery(
+                symbol=symbol,
+                vendor_symbol=symbol,
+                venue=self.venue(symbol),
+                timeframe=timeframe,
+                adjustment=Adjustment.RAW,
+                hours=hours,
+                anchor=anchor,
+                start=from_us(start),
+                end=from_us(end),
+            )
+        )
+        return visible(bars, intraday_spans(sessions, bars.ts, timeframe), now)
+
+    def _daily(self, symbol: str, start: int, end: int) -> Bars:
+        recording = self._recordings.get(symbol)
+        if recording is not None:
+            return between(recording.bars, start, end)
+        return self._synthetic(
+            BarQuery(
+                symbol=symbol,
+                vendor_symbol=symbol,
+                venue=self.venue(symbol),
+                timeframe=Timeframe.D1,
+                adjustment=Adjustment.RAW,
+                hours=Hours.REGULAR,
+                anchor=Anchor.OPEN,
+                start=from_us(start),
+                end=from_us(end),
+            )
+        )
+
+
+def between(bars: Bars, start: int, end: int) -> Bars:
+    """Select the ascending bars stamped in [start, end)."""
+    first, last = np.searchsorted(bars.ts, (start, end))
+    return bars.take(slice(int(first), int(last)))
+
+
+def session_spans(sessions: Sessions, labels: Stamps) -> tuple[Stamps, Stamps]:
+    """Return open and close of each labelled session; a label without one lasts the whole day."""
+    if not len(sessions):
+        return labels, labels + DAY_US
+    rows = np.minimum(np.searchsorted(sessions.labels, labels), len(sessions) - 1)
+    known = sessions.labels[rows] == labels
+    return (
+        np.where(known, sessions.opens[rows], labels),
+        np.where(known, sessions.closes[rows], labels + DAY_US),
+    )
+
+
+def intraday_spans(
+    sessions: Sessions, stamps: Stamps, timeframe: Timeframe
+) -> tuple[Stamps, Stamps]:
+    """Return start and end of intraday bars; a bar that meets the close ends with it."""
+    ends = stamps + timeframe.duration // MICROSECOND
+    rows = np.searchsorted(sessions.closes, stamps, side="right")
+    closes = sessions.closes[np.minimum(rows, len(sessions) - 1)]
+    cut = (closes > stamps) & (closes < ends)
+    return stamps, np.where(cut, closes, ends)
+
+
+def session_labels(sessions: Sessions, stamps: Stamps) -> Stamps:
+    """Return the label of the session to which each instant belongs, extended hours included.
+
+    The border between two sessions is the middle of the time between them.
+    """
+    borders = (sessions.closes[:-1] + sessions.opens[1:]) // 2
+    return sessions.labels[np.searchsorted(borders, stamps, side="right")]
+
+
+def visible(bars: Bars, spans: tuple[Stamps, Stamps], now: int) -> Bars:
+    """Drop bars that begin at or after `now` and cut the running one to what is known then."""
+    starts, ends = spans
+    shown = int(np.searchsorted(starts, now))
+    bars = bars.take(slice(0, shown))
+    if not shown or ends[shown - 1] <= now:
+        return bars
+    share = (now - int(starts[shown - 1])) / int(ends[shown - 1] - starts[shown - 1])
+    return forming(bars, share)
+
+
+def forming(bars: Bars, share: float) -> Bars:
+    """Return a copy whose last bar stands as after `share` (0..1) of its time."""
+    last = {name: getattr(bars, name)[-1] for name in Bars.__slots__}
+    close = last["open"] + (last["close"] - last["open"]) * share
+    top, bottom = max(last["open"], close), min(last["open"], close)
+    last["high"] = top + (last["high"] - max(last["open"], last["close"])) * share
+    last["low"] = bottom - (min(last["open"], last["close"]) - last["low"]) * share
+    last["close"] = close
+    last["volume"] = np.floor(last["volume"] * share)
+    last["trades"] = int(last["trades"] * share) if last["trades"] > 0 else last["trades"]
+    last["final"] = False
+    partial = Bars.build(**{name: [value] for name, value in last.items()})
+    return Bars.concat([bars.take(slice(0, len(bars) - 1)), partial])
+
+
+def aggregate(daily: Bars, timeframe: Timeframe) -> Bars:
+    """Build weekly or monthly bars from ascending daily ones."""
+    if not len(daily):
+        return daily
+    periods = floor_dates(daily.ts, timeframe)
+    firsts = np.flatnonzero(np.r_[True, periods[1:] != periods[:-1]])
+    lasts = np.r_[firsts[1:], len(daily)] - 1
+    return Bars.build(
+        ts=periods[firsts],
+        open=daily.open[firsts],
+        high=np.maximum.reduceat(daily.high, firsts),
+        low=np.minimum.reduceat(daily.low, firsts),
+        close=daily.close[lasts],
+        volume=np.add.reduceat(daily.volume, firsts),
+        final=daily.final[lasts],
+    )
+
+
+def local_midnights(labels: Stamps, tz: str) -> Stamps:
+    """Return the instants of 00:00 local time on the labelled dates."""
+    near = labels - utc_offsets(labels, tz)
+    return labels - utc_offsets(near, tz)
