@@ -26,7 +26,9 @@ class BadSetting(Exception):
     def __init__(self, name: str, expectation: str) -> None:
         self.name = name
         self.expectation = expectation
-        super().__init__(f"The environment variable {name} must be {expectation}: correct or unset it.")
+        super().__init__(
+            f"The environment variable {name} must be {expectation}: correct or unset it."
+        )
 
 
 def env_text(name: str, default: str = "") -> str:

@@ -12,23 +12,23 @@ from django.db import connections
 
 from mdc.settings import database_settings
 from mdc.stack.addresses import Home
-from mdc.stack.embedded import EmbeddedServers
+from mdc.stack.embedded import EmbeddedStack
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[EmbeddedServers]:
+def servers() -> Iterator[EmbeddedStack]:
     """Run PostgreSQL and Valkey for the whole session; nobody may kill these two."""
     # Not tmp_path: its name is long, and a socket's path may have only 103 bytes.
     home = Path(tempfile.mkdtemp(prefix="mdc-test-"))
     try:
-        with EmbeddedServers(Home.at(home), durable=False) as running:
+        with EmbeddedStack(Home.at(home), durable=False) as running:
             yield running
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(servers: EmbeddedServers) -> None:
+def django_db_modify_db_settings(servers: EmbeddedStack) -> None:
     """Point Django at the session's PostgreSQL, before pytest-django makes the test database."""
     entry = connections.settings["default"]
     fresh = database_settings(servers.database_url)

@@ -1,0 +1,1 @@
+"""The `mdc` command: one file per noun, loaded when it is named."""

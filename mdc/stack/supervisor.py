@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
@@ -23,9 +24,12 @@ log = structlog.get_logger(__name__)
 
 _TICK = 0.05
 _BACKOFF_FIRST = 0.2
-_BACKOFF_LAST = 10.0
+_BACKOFF_LAST = 5.0
 # A process that lived this long has earned a fresh start without delay.
-_STEADY_SECONDS = 10.0
+_STEADY_SECONDS = 5.0
+# Who waits for a process gives up after so many deaths before it was ever ready; the supervisor
+# itself never does.
+_HOPELESS_DEATHS = 4
 _LOG_LIMIT = 20 * 1024 * 1024
 
 
@@ -78,7 +82,8 @@ class _Managed:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     retry_at: float = 0.0
-    failures: int = 0
+    quick_deaths: int = 0
+    unready_deaths: int = 0
     restarts: int = 0
     wanted: bool = True
     stop_by: float | None = None
@@ -103,6 +108,8 @@ class Supervisor:
         self._changed = threading.Condition(self._lock)
         self._wake = threading.Event()
         self._closing = False
+        self._hurry = False
+        self._broken: Exception | None = None
         self._on_change = on_change
         self._last_status: list[ProcessStatus] = []
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
@@ -134,9 +141,9 @@ class Supervisor:
         with self._changed:
             for name in names:
                 self._changed.wait_for(
-                    lambda name=name: self._settled(name),  # type: ignore[misc]
-                    timeout=max(0.0, deadline - monotonic()),
+                    partial(self._settled, name), timeout=max(0.0, deadline - monotonic())
                 )
+                self._raise_if_broken()
                 managed = self._managed[name]
                 if managed.phase is not Phase.READY:
                     raise StartFailed(name, managed.spec.log, tail_of(managed.spec.log))
@@ -149,35 +156,46 @@ class Supervisor:
                 for name in layer:
                     self._managed[name].wanted = False
                 self._wake.set()
-                self._changed.wait_for(
-                    lambda layer=layer: all(self._gone(name) for name in layer)  # type: ignore[misc]
-                )
+                self._changed.wait_for(partial(self._all_gone, layer))
+        self._raise_if_broken()
 
     def hurry(self) -> None:
-        """Kill what is being stopped but still takes its time."""
-        with self._lock:
-            for managed in self._managed.values():
-                if not managed.wanted:
-                    managed.stop_by = 0.0
-        self._wake.set()
+        """Kill what is being stopped, now and from now on; safe inside a signal handler."""
+        self._hurry = True
 
     def close(self) -> None:
         """Stop everything and end the thread."""
-        self.stop()
-        self._closing = True
-        self._wake.set()
-        self._thread.join()
+        try:
+            self.stop()
+        finally:
+            self._closing = True
+            self._thread.join()
 
     # --- the thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._closing:
             with self._changed:
-                for managed in self._managed.values():
-                    self._advance(managed)
-                self._publish()
+                try:
+                    self._round()
+                except Exception as error:
+                    # Callers wait for this thread: they must learn that it is gone.
+                    self._broken = error
+                    self._kill_everything()
+                    self._changed.notify_all()
+                    raise
             self._wake.wait(_TICK)
             self._wake.clear()
+
+    def _round(self) -> None:
+        for managed in self._managed.values():
+            self._advance(managed)
+        self._publish()
+
+    def _kill_everything(self) -> None:
+        for managed in self._managed.values():
+            if managed.process is not None:
+                kill_group(managed.process.pid)
 
     def _publish(self) -> None:
         status = [managed.status() for managed in self._managed.values()]
@@ -197,7 +215,7 @@ class Supervisor:
                 self._start(managed)
         elif managed.phase is Phase.STARTING and managed.spec.ready(managed.process.pid):
             managed.phase = Phase.READY
-            managed.failures = 0
+            managed.unready_deaths = 0
             log.debug("process ready", process=managed.spec.name, pid=managed.process.pid)
 
     def _needs_met(self, spec: ProcessSpec) -> bool:
@@ -205,19 +223,14 @@ class Supervisor:
 
     def _start(self, managed: _Managed) -> None:
         spec = managed.spec
-        if spec.before_start:
-            spec.before_start()
-        with open_log(spec.log) as output:
-            managed.process = subprocess.Popen(
-                launch_command(spec.argv, identity=spec.identity, death_signal=spec.death_signal),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(spec.environment),
-                cwd=spec.folder,
-                start_new_session=True,
-            )
         managed.started_at = monotonic()
+        try:
+            managed.process = _launch(spec)
+        except OSError as error:
+            # A full disk or too many processes: as if it had died at once.
+            log.error("process not started", process=spec.name, error=str(error))
+            self._back_off(managed)
+            return
         managed.phase = Phase.STARTING
 
     def _reap(self, managed: _Managed) -> None:
@@ -227,20 +240,18 @@ class Supervisor:
         kill_group(process.pid)
         managed.process = None
         managed.stop_by = None
-        if not managed.wanted:
-            return
-        lived = monotonic() - managed.started_at
-        managed.failures = 0 if lived > _STEADY_SECONDS else managed.failures + 1
-        delay = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2.0 ** max(0, managed.failures - 1))
+        if managed.wanted:
+            self._back_off(managed)
+            log.warning("process died", process=managed.spec.name, exit=process.returncode)
+
+    def _back_off(self, managed: _Managed) -> None:
+        steady = monotonic() - managed.started_at > _STEADY_SECONDS
+        managed.quick_deaths = 0 if steady else managed.quick_deaths + 1
+        managed.unready_deaths += managed.phase is not Phase.READY
+        delay = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2.0 ** max(0, managed.quick_deaths - 1))
         managed.retry_at = monotonic() + delay
         managed.restarts += 1
         managed.phase = Phase.BACKOFF
-        log.warning(
-            "process died",
-            process=managed.spec.name,
-            exit=process.returncode,
-            restart_in=round(delay, 1),
-        )
 
     def _wind_down(self, managed: _Managed) -> None:
         process = managed.process
@@ -249,18 +260,23 @@ class Supervisor:
         elif managed.stop_by is None:
             managed.stop_by = monotonic() + managed.spec.stop_seconds
             process.send_signal(managed.spec.stop_signal)
-        elif monotonic() >= managed.stop_by:
+        elif self._hurry or monotonic() >= managed.stop_by:
             kill_group(process.pid)
 
     # --- predicates; the lock is held ----------------------------------------------------------
 
     def _settled(self, name: str) -> bool:
         managed = self._managed[name]
-        return managed.phase is Phase.READY or managed.failures >= 4
+        hopeless = managed.unready_deaths >= _HOPELESS_DEATHS
+        return managed.phase is Phase.READY or hopeless or self._broken is not None
 
-    def _gone(self, name: str) -> bool:
-        managed = self._managed[name]
-        return managed.phase is Phase.STOPPED and managed.process is None
+    def _all_gone(self, names: list[str]) -> bool:
+        gone = all(self._managed[name].phase is Phase.STOPPED for name in names)
+        return gone or self._broken is not None
+
+    def _raise_if_broken(self) -> None:
+        if self._broken is not None:
+            raise self._broken
 
     def _layers(self, names: list[str]) -> list[list[str]]:
         left = [name for name in names if name in self._managed]
@@ -271,6 +287,21 @@ class Supervisor:
             layers.append(layer)
             left = [name for name in left if name in needed]
         return layers
+
+
+def _launch(spec: ProcessSpec) -> subprocess.Popen[bytes]:
+    if spec.before_start:
+        spec.before_start()
+    with open_log(spec.log) as output:
+        return subprocess.Popen(
+            launch_command(spec.argv, identity=spec.identity, death_signal=spec.death_signal),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(spec.environment),
+            cwd=spec.folder,
+            start_new_session=True,
+        )
 
 
 def kill_group(leader: int) -> None:

@@ -1,0 +1,100 @@
+"""The entry of the `mdc` command. Imports nothing heavy, so that `mdc --help` is quick.
+
+Exit codes: 0 done, 1 failed or partial, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """Name where a command lives and what the listing says of it."""
+
+    target: str
+    help: str
+
+
+# A new command: one file, one line.
+COMMANDS = {
+    "up": Entry("mdc.cli.up:up", "Run everything on this machine until Ctrl-C."),
+    "down": Entry("mdc.cli.down:down", "Stop what `mdc up` runs."),
+    "status": Entry("mdc.cli.status:status", "Show what runs, where, and how often it restarted."),
+    "doctor": Entry(
+        "mdc.cli.doctor:doctor", "Check this machine and its settings; say what to do."
+    ),
+    "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
+    "tick": Entry("mdc.cli.tick:tick", "Run one round of housekeeping by hand."),
+}
+
+# Errors whose message is the whole answer: known by name, so that nothing is loaded for them.
+_SPOKEN = {
+    "mdc.settings:BadSetting",
+    "mdc.stack.errors:StackError",
+    "providers.errors:ProviderError",
+}
+_DATABASE = {"django.db.utils:OperationalError", "psycopg:OperationalError"}
+
+
+class LazyGroup(click.Group):
+    """Load a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the table, in its order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the listing from the table, loading nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mdc")
+def cli() -> None:
+    """Keep market data complete, fresh and free of duplicates in your own PostgreSQL."""
+
+
+def _names(error: BaseException) -> set[str]:
+    return {f"{kind.__module__}:{kind.__qualname__}" for kind in type(error).__mro__}
+
+
+def spoken(error: Exception) -> str | None:
+    """Return the sentence that answers an error, or None when it is a fault of ours."""
+    names = _names(error)
+    if names & _SPOKEN:
+        return str(error)
+    if names & _DATABASE:
+        reason = " ".join(str(error).split())
+        return (
+            f"PostgreSQL does not answer: {reason}. Start the stack with `mdc up`, "
+            "or set MDC_DATABASE_URL; `mdc doctor` checks both."
+        )
+    return None
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
+    try:
+        cli(prog_name="mdc")
+    except Exception as error:
+        sentence = spoken(error)
+        if sentence is None:
+            raise
+        click.echo(f"mdc: {sentence}", err=True)
+        sys.exit(1)
