@@ -1,0 +1,183 @@
+"""Check a request against providers, calendars and the clock, without writing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ingestion.calendars import sessions_for
+from ingestion.domain.errors import BadRequest
+from ingestion.domain.expectation import Expectation, expect
+from ingestion.domain.slicing import slice_span
+from ingestion.domain.spec import JobRequest
+from ingestion.domain.states import Workload
+from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
+from ingestion.store.series import InstrumentFacts, instrument_facts
+from providers.base import Adapter, SeriesCapability
+from providers.errors import UnsupportedRequest
+from providers.registry import get_adapter
+from providers.types import Adjustment, Anchor, Timeframe
+
+_SECONDS_PER_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSeries:
+    """Hold one series of a request: what to ask, over which window, in slices of which span.
+
+    `window` is None where nothing lies inside it yet; `beyond` is the part that the provider's
+    declared history does not reach.
+    """
+
+    instrument: InstrumentFacts
+    timeframe: Timeframe
+    adjustment: Adjustment
+    anchor: Anchor
+    capability: SeriesCapability
+    span: timedelta
+    window: Window | None
+    beyond: Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRequest:
+    """Hold a request that can be meant."""
+
+    request: JobRequest
+    adapter: Adapter
+    series: tuple[ResolvedSeries, ...]
+
+
+def resolve_request(request: JobRequest, *, now: datetime) -> ResolvedRequest:
+    """Check and complete a request.
+
+    Raises BadRequest, UnknownProvider, UnsupportedRequest, UnknownVenue or OutsideCalendar.
+    """
+    adapter = get_adapter(request.provider)
+    _check(request, now=now)
+    series = tuple(
+        _resolve_series(request, adapter, symbol, timeframe, now=now)
+        for symbol in request.symbols
+        for timeframe in request.timeframes
+    )
+    return ResolvedRequest(request=request, adapter=adapter, series=series)
+
+
+def _check(request: JobRequest, *, now: datetime) -> None:
+    if not request.symbols or not all(symbol.strip() for symbol in request.symbols):
+        raise BadRequest("name at least one symbol, such as --symbols AAPL", field="symbols")
+    if len(set(request.symbols)) != len(request.symbols):
+        raise BadRequest("a symbol is named twice; name each one once", field="symbols")
+    if any(len(symbol) > 64 or not symbol.isprintable() for symbol in request.symbols):
+        raise BadRequest("a symbol has at most 64 printable characters", field="symbols")
+    if not request.timeframes:
+        raise BadRequest("name at least one timeframe, such as --timeframe 1d", field="timeframes")
+    if request.start >= now:
+        raise BadRequest(
+            f"the start {request.start:%Y-%m-%d} lies in the future; give a past date",
+            field="start",
+        )
+    if request.workload is Workload.REALTIME:
+        if not request.poll_seconds or request.poll_seconds < 1:
+            raise BadRequest("say how often to ask, at least every second", field="poll_seconds")
+        return
+    if request.end is None:
+        raise BadRequest("historical work needs an end date", field="end")
+    if request.end <= request.start:
+        raise BadRequest(
+            f"the end {request.end:%Y-%m-%d} does not lie after the start"
+            f" {request.start:%Y-%m-%d}; swap them",
+            field="end",
+        )
+    # An inclusive end date of today means the midnight that follows.
+    if request.end > now + timedelta(days=1):
+        raise BadRequest(
+            f"the end {request.end:%Y-%m-%d} lies in the future; leave it out to fetch until now",
+            field="end",
+        )
+    if request.priority is not None and not 0 <= request.priority <= 255:
+        raise BadRequest("a priority is a number from 0 to 255", field="priority")
+    for field in ("tries", "max_concurrency", "slices_per_round"):
+        value = getattr(request, field)
+        if value is not None and value < 1:
+            raise BadRequest(f"{field.replace('_', ' ')} must be at least 1", field=field)
+    if request.slice_span is not None and request.slice_span <= timedelta(0):
+        raise BadRequest("a slice span must be positive", field="slice_span")
+
+
+def _resolve_series(
+    request: JobRequest, adapter: Adapter, symbol: str, timeframe: Timeframe, *, now: datetime
+) -> ResolvedSeries:
+    capability = adapter.capabilities.timeframes.get(timeframe)
+    if capability is None:
+        offered = ", ".join(one.value for one in adapter.capabilities.timeframes)
+        raise UnsupportedRequest(
+            f"{adapter.name} does not serve {timeframe}; it offers {offered}",
+            provider=adapter.name,
+        )
+    adjustment = request.adjustment or capability.adjustment
+    if adjustment is not capability.adjustment:
+        raise UnsupportedRequest(
+            f"{adapter.name} serves {timeframe} bars on the basis {capability.adjustment},"
+            f" not {adjustment}; leave --adjustment out",
+            provider=adapter.name,
+        )
+    instrument = instrument_facts(symbol, provider=adapter.name, venue=request.venue)
+    expectation = expect(
+        sessions_for(instrument.venue),
+        timeframe=timeframe,
+        hours=request.hours,
+        anchor=capability.anchor,
+    )
+    final_end = final_until(
+        expectation, now=now, finality_delay=adapter.capabilities.finality_delay
+    )
+    start, end = request.start, min(request.end or final_end, final_end)
+    beyond = None
+    if capability.lookback is not None and start < now - capability.lookback:
+        reach = _next_midnight(now - capability.lookback)
+        beyond = Window(start, min(reach, end)) if start < min(reach, end) else None
+        start = max(start, reach)
+    return ResolvedSeries(
+        instrument=instrument,
+        timeframe=timeframe,
+        adjustment=adjustment,
+        anchor=capability.anchor,
+        capability=capability,
+        span=slice_span(
+            workload=request.workload,
+            timeframe=timeframe,
+            requested=request.slice_span,
+            capability=capability,
+            bars_per_day=_bars_per_day(expectation),
+        ),
+        window=Window(start, end) if start < end else None,
+        beyond=beyond,
+    )
+
+
+def final_until(
+    expectation: Expectation, *, now: datetime, finality_delay: timedelta
+) -> datetime:
+    """Return the exclusive stamp before which every bar is over and its values are final."""
+    settled_us = to_us(now - finality_delay)
+    if expectation.timeframe.is_intraday:
+        step = expectation.timeframe.duration // MICROSECOND
+        return from_us(settled_us // step * step)
+    # A span of a year before now always holds the last finished session, week and month.
+    units = expectation.units_between(settled_us - 366 * _SECONDS_PER_DAY * 10**6, settled_us)
+    over = expectation.bar_ends(units.starts) <= settled_us
+    return from_us(int(units.ends[over][-1])) if over.any() else from_us(settled_us)
+
+
+def _bars_per_day(expectation: Expectation) -> float | None:
+    """Return how many bars a calendar day holds at its densest, from the sessions' lengths."""
+    if not expectation.timeframe.is_intraday or not len(expectation.units):
+        return None
+    span_us = int((expectation.units.ends - expectation.units.starts).max())
+    return max(1.0, span_us / (expectation.timeframe.duration // MICROSECOND))
+
+
+def _next_midnight(moment: datetime) -> datetime:
+    floor = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return floor if floor == moment else floor + timedelta(days=1)

@@ -1,0 +1,128 @@
+"""Write the attempt ledger and the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+import ingestion
+from ingestion.domain.states import AttemptOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """Hold what one try did; `waited` is seconds by cause."""
+
+    attempt_id: int
+    slice_id: int
+    job_id: int
+    series_id: int
+    account_id: int
+    n: int
+    executor_id: UUID | None
+    leased_at: datetime
+    begun_at: datetime | None
+    outcome: AttemptOutcome
+    requests: int = 0
+    pages: int = 0
+    waited: Mapping[str, float] = field(default_factory=dict)
+    rows_in: int = 0
+    inserted: int = 0
+    unchanged: int = 0
+    revised: int = 0
+    vanished: int = 0
+    quarantined: int = 0
+    error_class: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    payload_sha: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """Hold one row that validation refused, as the provider sent it."""
+
+    attempt_id: int
+    series_id: int
+    ts: datetime | None
+    reason: str
+    raw: object
+
+
+def next_attempt_ids(count: int) -> list[int]:
+    """Draw attempt ids ahead of the rows, because bars carry them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('attempt', 'id')) FROM generate_series(1, %s)",
+            [count],
+        )
+        return [number for (number,) in cursor.fetchall()]
+
+
+def insert_attempts(records: Sequence[AttemptRecord]) -> None:
+    """Add attempts; `ended_at` is the moment of writing."""
+    if not records:
+        return
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY attempt (id, slice_id, job_id, series_id, account_id, n, executor_id, leased_at,"
+            " begun_at, ended_at, outcome, requests, pages, waited, rows_in, inserted, unchanged,"
+            " revised, vanished, quarantined, error_class, detail, payload_sha, code_version)"
+            " FROM STDIN"
+        ) as copy,
+    ):
+        for one in records:
+            copy.write_row(
+                [
+                    one.attempt_id,
+                    one.slice_id,
+                    one.job_id,
+                    one.series_id,
+                    one.account_id,
+                    one.n,
+                    one.executor_id,
+                    one.leased_at,
+                    one.begun_at,
+                    "now",
+                    one.outcome.value,
+                    one.requests,
+                    one.pages,
+                    orjson.dumps(one.waited).decode(),
+                    one.rows_in,
+                    one.inserted,
+                    one.unchanged,
+                    one.revised,
+                    one.vanished,
+                    one.quarantined,
+                    one.error_class,
+                    orjson.dumps(one.detail).decode(),
+                    one.payload_sha,
+                    ingestion.__version__,
+                ]
+            )
+
+
+def insert_refused(rows: Sequence[RefusedRow]) -> None:
+    """Add refused rows to the quarantine."""
+    if not rows:
+        return
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY quarantine (attempt_id, series_id, ts, reason, raw) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row(
+                [
+                    row.attempt_id,
+                    row.series_id,
+                    row.ts,
+                    row.reason,
+                    orjson.dumps(row.raw, option=orjson.OPT_NON_STR_KEYS, default=str).decode(),
+                ]
+            )

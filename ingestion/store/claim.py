@@ -1,0 +1,286 @@
+"""Hand slices to a worker, each with the moment at which its request may leave.
+
+Lock order: account row (the latch over its budgets), budgets by id, jobs by id, slices by id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from ingestion.domain import pacing
+from ingestion.domain.windows import from_us
+from ingestion.store import budgets
+
+LEASE = timedelta(seconds=15)
+HORIZON_US = 1_000_000
+JOBS_IN_RACE = 200
+
+# A window that another lease is fetching is left alone: when it is covered, this one is free.
+# What coverage and proofs already hold is subtracted here, before any permit is taken.
+_CANDIDATES = """
+WITH race AS (
+    SELECT id, kind, priority, vtime, retry_class, tries AS max_tries,
+           least(max_slices_per_round, max_concurrency - (
+               SELECT count(*) FROM slice l WHERE l.job_id = job.id AND l.state = 'leased'
+           )) AS free
+    FROM job
+    WHERE account_id = %(account)s AND state = 'running' AND desired = 'run'
+    ORDER BY priority DESC, vtime
+    LIMIT %(jobs)s
+), found AS (
+    SELECT r.id AS job_id, r.kind, r.priority, r.vtime, r.retry_class, r.max_tries, s.*
+    FROM race r
+    CROSS JOIN LATERAL (
+        SELECT s.id, s.series_id, s.next_attempt_at, s.tries, s.crashes, s.suspect,
+               tstzrange(coalesce(s.resume_from, lower(s."window")), upper(s."window")) AS todo
+        FROM slice s
+        WHERE s.job_id = r.id AND s.account_id = %(account)s AND s.state = 'ready'
+          AND s.next_attempt_at <= %(now)s
+          AND (%(idle)s OR NOT s.suspect)
+          AND NOT EXISTS (SELECT 1 FROM slice l
+                          WHERE l.series_id = s.series_id AND l.state = 'leased'
+                            AND l."window" && s."window")
+        ORDER BY s.next_attempt_at, s.id
+        LIMIT greatest(r.free, 0)
+    ) s
+    ORDER BY r.priority DESC, r.vtime, s.next_attempt_at, s.id
+    LIMIT %(k)s
+)
+SELECT f.id, f.job_id, f.series_id, f.tries, f.crashes, f.suspect, f.retry_class, f.max_tries,
+       f.kind = 'reconcile', lower(f.todo), upper(f.todo), lower(left_over), upper(left_over)
+FROM found f
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN f.kind = 'reconcile' THEN tstzmultirange(f.todo)
+           ELSE tstzmultirange(f.todo)
+                - coalesce((SELECT c.loaded FROM coverage c WHERE c.series_id = f.series_id), '{}')
+                - coalesce((SELECT range_agg(p."window") FROM empty_proof p
+                            WHERE p.series_id = f.series_id AND p."window" && f.todo
+                              AND p.expires_at > %(now)s), '{}')
+           END AS left_over
+) l
+ORDER BY f.priority DESC, f.vtime, f.next_attempt_at, f.id
+"""
+
+_LEASE = """
+WITH given AS (
+    SELECT * FROM unnest(%(ids)s::bigint[], %(begun)s::timestamptz[]) AS g(id, begun_at)
+), mine AS (
+    SELECT s.id FROM slice s JOIN given USING (id)
+    WHERE s.state = 'ready' ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE slice s
+SET state = 'leased', lease_token = gen_random_uuid(), executor_id = %(executor)s,
+    leased_at = clock_timestamp(), lease_until = clock_timestamp() + %(lease)s,
+    begun_at = given.begun_at
+FROM given JOIN mine USING (id)
+WHERE s.id = given.id
+RETURNING s.id, s.lease_token, s.leased_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Hold one leased slice.
+
+    `start` and `end` bound what is still wanted; `delay` is seconds from the claim to the permit's
+    send time; `covered` means that nothing is wanted any more and no request may be made.
+    """
+
+    slice_id: int
+    job_id: int
+    series_id: int
+    token: UUID
+    leased_at: datetime
+    start: datetime
+    end: datetime
+    tries: int
+    max_tries: int
+    crashes: int
+    suspect: bool
+    retry_class: str
+    refetch: bool
+    covered: bool
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Hold the outcome of one claim; `wait` is seconds until asking again can succeed."""
+
+    slices: tuple[Claimed, ...]
+    wait: float
+    suspects_waiting: bool
+
+
+def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
+    """Lease up to k due slices of an account, in order of priority and virtual time.
+
+    A suspect slice (one that was at work in a process that died) is only given out alone, to an
+    executor that is `idle`.
+    """
+    with transaction.atomic():
+        gate = budgets.lock_account(account_id)
+        if gate.is_blocked():
+            wait = (gate.blocked_until_us - gate.now_us) / 1e6 if gate.is_open else 5.0
+            return Claim(slices=(), wait=max(wait, 0.2), suspects_waiting=False)
+        now = from_us(gate.now_us)
+        rows = _candidates(account_id=account_id, now=now, k=k, idle=idle)
+        if not rows:
+            suspects = not idle and _suspects_wait(account_id, now)
+            return Claim(slices=(), wait=0.2, suspects_waiting=suspects)
+        rows = _lock_jobs(_disjoint(rows))
+        rows = next(([row] for row in rows if row[5]), rows)
+        ledger = budgets.lock_budgets(account_id, {row[1] for row in rows})
+        given, wait = _permit(rows, ledger=ledger, now_us=gate.now_us)
+        if not given:
+            budgets.note_pace(account_id, until_us=gate.now_us + int(wait * 1e6))
+            return Claim(slices=(), wait=wait, suspects_waiting=False)
+        leased = _lease(given, executor_id=executor_id, now_us=gate.now_us)
+        return Claim(slices=leased, wait=0.0, suspects_waiting=False)
+
+
+def _candidates(*, account_id: int, now: datetime, k: int, idle: bool) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CANDIDATES,
+            {"account": account_id, "jobs": JOBS_IN_RACE, "now": now, "k": k, "idle": idle},
+        )
+        return list(cursor.fetchall())
+
+
+def _suspects_wait(account_id: int, now: datetime) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM slice s JOIN job j ON j.id = s.job_id"
+            " WHERE s.account_id = %s AND s.state = 'ready' AND s.suspect"
+            " AND s.next_attempt_at <= %s AND j.state = 'running' AND j.desired = 'run')",
+            [account_id, now],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _disjoint(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Drop candidates that overlap an earlier one of the same series in this very claim."""
+    taken: dict[int, list[tuple[datetime, datetime]]] = {}
+    kept = []
+    for row in rows:
+        start, end = row[9], row[10]
+        windows = taken.setdefault(row[2], [])
+        if all(end <= other_start or start >= other_end for other_start, other_end in windows):
+            windows.append((start, end))
+            kept.append(row)
+    return kept
+
+
+def _lock_jobs(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM job WHERE id = ANY(%s) AND state = 'running' AND desired = 'run'"
+            " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
+            [sorted({row[1] for row in rows})],
+        )
+        locked = {job_id for (job_id,) in cursor.fetchall()}
+    return [row for row in rows if row[1] in locked]
+
+
+def _permit(
+    rows: list[tuple[Any, ...]], *, ledger: budgets.Ledger, now_us: int
+) -> tuple[list[tuple[tuple[Any, ...], int]], float]:
+    """Pair rows with send times; the wait is for the first row that must be left."""
+    left = dict(ledger.account)
+    jobs = {job_id: dict(own) for job_id, own in ledger.jobs.items()}
+    given: list[tuple[tuple[Any, ...], int]] = []
+    wait = 0.2
+    for row in rows:
+        if row[11] is None:
+            given.append((row, now_us))
+            continue
+        own = jobs.get(row[1], {})
+        send = pacing.next_send([*left.values(), *own.values()], now_us)
+        if send > now_us + HORIZON_US:
+            wait = max(wait, (send - now_us) / 1e6)
+            if not own:
+                break
+            continue
+        left = {key: budget.record(send) for key, budget in left.items()}
+        jobs[row[1]] = {key: budget.record(send) for key, budget in own.items()}
+        given.append((row, send))
+    budgets.save_budgets(
+        [item for item in left.items() if item not in ledger.account]
+        + [
+            item
+            for job_id, own in jobs.items()
+            for item in own.items()
+            if item not in ledger.jobs.get(job_id, ())
+        ]
+    )
+    return given, wait
+
+
+def _lease(
+    given: list[tuple[tuple[Any, ...], int]], *, executor_id: UUID, now_us: int
+) -> tuple[Claimed, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LEASE,
+            {
+                "ids": [row[0] for row, _ in given],
+                "begun": [from_us(send) for _, send in given],
+                "executor": executor_id,
+                "lease": LEASE,
+            },
+        )
+        tokens = {slice_id: (token, at) for slice_id, token, at in cursor.fetchall()}
+        taken = [(row, send) for row, send in given if row[0] in tokens]
+        counts: dict[int, int] = {}
+        for row, _ in taken:
+            counts[row[1]] = counts.get(row[1], 0) + 1
+        cursor.execute(
+            "UPDATE job SET vtime = vtime + u.n::float8 / weight"
+            " FROM unnest(%s::bigint[], %s::int[]) AS u(id, n) WHERE job.id = u.id",
+            [list(counts), list(counts.values())],
+        )
+    return tuple(
+        Claimed(
+            slice_id=row[0],
+            job_id=row[1],
+            series_id=row[2],
+            token=tokens[row[0]][0],
+            leased_at=tokens[row[0]][1],
+            start=row[11] or row[9],
+            end=row[12] or row[10],
+            tries=row[3],
+            max_tries=row[7],
+            crashes=row[4],
+            suspect=row[5],
+            retry_class=row[6],
+            refetch=row[8],
+            covered=row[11] is None,
+            delay=max(0.0, (send - now_us) / 1e6),
+        )
+        for row, send in taken
+    )
+
+
+def take_permit(*, account_id: int, job_id: int) -> tuple[float, bool]:
+    """Take one permit for a further page: seconds to wait, and whether it was granted.
+
+    Not granted means that the budgets allow nothing within the horizon; the seconds then say when
+    asking again can succeed.
+    """
+    with transaction.atomic():
+        gate = budgets.lock_account(account_id)
+        if gate.is_blocked():
+            return max(0.2, (gate.blocked_until_us - gate.now_us) / 1e6), False
+        ledger = budgets.lock_budgets(account_id, [job_id])
+        held = [*ledger.account, *ledger.jobs.get(job_id, ())]
+        send = pacing.next_send([budget for _, budget in held], gate.now_us)
+        if send > gate.now_us + HORIZON_US:
+            return (send - gate.now_us) / 1e6, False
+        budgets.save_budgets([(key, budget.record(send)) for key, budget in held])
+        return (send - gate.now_us) / 1e6, True

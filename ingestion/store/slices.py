@@ -1,0 +1,226 @@
+"""Write slices: planned in bulk, finished or put back only under the lease token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from ingestion.domain.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Close one slice: its token, the last stored stamp, and how many good rows it had.
+
+    `resume_from` puts the rest back instead of closing: everything before it is committed.
+    """
+
+    slice_id: int
+    token: UUID
+    last_ts: datetime | None
+    rows: int
+    resume_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """Return one slice for another try, or let it die, under its token."""
+
+    slice_id: int
+    token: UUID
+    seconds: float
+    burns_try: bool
+    dead: bool
+    error_class: str
+    error: str
+
+
+def insert_slices(
+    *, job_id: int, account_id: int, slices: Sequence[tuple[int, Window]]
+) -> None:
+    """Add ready slices, as (series id, window), in bulk; the row is the enqueue."""
+    # COPY takes no expressions, but reads the text 'now' as the transaction's start.
+    tail = ")\tready\tnow\t0\t0\tf\t0\t\t\n"
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            'COPY slice (job_id, account_id, series_id, "window", state, next_attempt_at, tries,'
+            " crashes, suspect, rows, error_class, error) FROM STDIN"
+        ) as copy,
+    ):
+        copy.write(
+            "".join(
+                f"{job_id}\t{account_id}\t{series_id}\t"
+                f"[{window.start.isoformat()},{window.end.isoformat()}{tail}"
+                for series_id, window in slices
+            )
+        )
+
+
+def finish_slices(finished: Sequence[Finished]) -> set[int]:
+    """Lock and close the slices whose token still holds; return their ids.
+
+    What does not come back was fenced: another executor owns it now, or nobody does.
+    """
+    ordered = sorted(finished, key=lambda one: one.slice_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH given AS (
+                SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::timestamptz[], %s::int[],
+                                     %s::timestamptz[])
+                    AS g(id, token, last_ts, good_rows, resume_from)
+            ), mine AS (
+                SELECT s.id FROM slice s JOIN given g ON g.id = s.id AND g.token = s.lease_token
+                ORDER BY s.id FOR UPDATE OF s
+            )
+            UPDATE slice s
+            SET state = CASE WHEN g.resume_from IS NULL THEN 'done' ELSE 'ready' END,
+                resume_from = coalesce(g.resume_from, s.resume_from),
+                lease_token = NULL, lease_until = NULL, executor_id = NULL,
+                last_ts = greatest(s.last_ts, g.last_ts), rows = s.rows + g.good_rows,
+                next_attempt_at = CASE WHEN g.resume_from IS NULL THEN s.next_attempt_at
+                                       ELSE clock_timestamp() END,
+                crashes = 0, suspect = false, error_class = '', error = ''
+            FROM given g JOIN mine USING (id)
+            WHERE s.id = g.id
+            RETURNING s.id
+            """,
+            [
+                [one.slice_id for one in ordered],
+                [one.token for one in ordered],
+                [one.last_ts for one in ordered],
+                [one.rows for one in ordered],
+                [one.resume_from for one in ordered],
+            ],
+        )
+        return {slice_id for (slice_id,) in cursor.fetchall()}
+
+
+def put_back(returns: Sequence[PutBack]) -> set[int]:
+    """Give slices back for a later try, or let them die; return the ids still owned."""
+    ordered = sorted(returns, key=lambda one: one.slice_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH given AS (
+                SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::float8[], %s::bool[],
+                                     %s::bool[], %s::text[], %s::text[])
+                    AS g(id, token, seconds, burns, dead, error_class, error)
+            ), mine AS (
+                SELECT s.id FROM slice s JOIN given g ON g.id = s.id AND g.token = s.lease_token
+                ORDER BY s.id FOR UPDATE OF s
+            )
+            UPDATE slice s
+            SET state = CASE WHEN g.dead THEN 'dead' ELSE 'ready' END,
+                lease_token = NULL, lease_until = NULL, executor_id = NULL,
+                next_attempt_at = clock_timestamp() + make_interval(secs => g.seconds),
+                tries = s.tries + CASE WHEN g.burns THEN 1 ELSE 0 END,
+                suspect = s.suspect AND g.error_class = '',
+                error_class = CASE WHEN g.error_class = '' THEN s.error_class ELSE g.error_class END,
+                error = CASE WHEN g.error_class = '' THEN s.error ELSE g.error END
+            FROM given g JOIN mine USING (id)
+            WHERE s.id = g.id
+            RETURNING s.id
+            """,
+            [
+                [one.slice_id for one in ordered],
+                [one.token for one in ordered],
+                [one.seconds for one in ordered],
+                [one.burns_try for one in ordered],
+                [one.dead for one in ordered],
+                [one.error_class for one in ordered],
+                [one.error for one in ordered],
+            ],
+        )
+        return {slice_id for (slice_id,) in cursor.fetchall()}
+
+
+def bury_series(*, job_id: int, series_id: int, error_class: str, error: str) -> int:
+    """Let the ready slices of one series of a job die with the error that one of them met."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET state = 'dead', error_class = %s, error = %s WHERE id IN ("
+            " SELECT id FROM slice WHERE job_id = %s AND series_id = %s AND state = 'ready'"
+            " ORDER BY id FOR UPDATE SKIP LOCKED)",
+            [error_class, error, job_id, series_id],
+        )
+        return cursor.rowcount
+
+
+def replay_dead(job_id: int) -> int:
+    """Make the dead slices of a job ready again, with all their tries."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET state = 'ready', tries = 0, crashes = 0, suspect = false,"
+            " next_attempt_at = clock_timestamp() WHERE id IN ("
+            " SELECT id FROM slice WHERE job_id = %s AND state = 'dead' ORDER BY id FOR UPDATE)",
+            [job_id],
+        )
+        return cursor.rowcount
+
+
+def make_due(job_id: int) -> None:
+    """Let slices in backoff be tried at once, because a person asked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET next_attempt_at = clock_timestamp() WHERE id IN ("
+            " SELECT id FROM slice WHERE job_id = %s AND state = 'ready'"
+            " AND next_attempt_at > clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED)",
+            [job_id],
+        )
+
+
+def cancel_open(job_id: int) -> int:
+    """Close what a cancelled job had not begun."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET state = 'cancelled' WHERE id IN ("
+            " SELECT id FROM slice WHERE job_id = %s AND state = 'ready' ORDER BY id FOR UPDATE)",
+            [job_id],
+        )
+        return cursor.rowcount
+
+
+def release_leases(job_id: int) -> int:
+    """Take the leases of a job away, so that a request that hangs delays nobody.
+
+    Whatever still arrives under the old tokens is fenced.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET state = 'ready', lease_token = NULL, lease_until = NULL,"
+            " executor_id = NULL WHERE id IN ("
+            " SELECT id FROM slice WHERE job_id = %s AND state = 'leased' ORDER BY id FOR UPDATE)",
+            [job_id],
+        )
+        return cursor.rowcount
+
+
+def rearm(*, job_id: int, series_id: int, account_id: int, window: Window) -> bool:
+    """Let a polling job ask again: its one slice per series gets the newest window.
+
+    The slice is made on the first poll and reused afterwards; one that is still open is left
+    alone, and then the answer is False.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'UPDATE slice SET state = \'ready\', "window" = tstzrange(%s, %s), resume_from = NULL,'
+            " tries = 0, next_attempt_at = clock_timestamp() WHERE job_id = %s AND series_id = %s"
+            " AND state IN ('done', 'dead')",
+            [window.start, window.end, job_id, series_id],
+        )
+        if cursor.rowcount:
+            return True
+        cursor.execute(
+            'INSERT INTO slice (job_id, series_id, account_id, "window", state, next_attempt_at,'
+            " tries, crashes, suspect, rows, error_class, error)"
+            " SELECT %s, %s, %s, tstzrange(%s, %s), 'ready', clock_timestamp(), 0, 0, false, 0,"
+            " '', '' WHERE NOT EXISTS (SELECT 1 FROM slice WHERE job_id = %s AND series_id = %s)",
+            [job_id, series_id, account_id, window.start, window.end, job_id, series_id],
+        )
+        return bool(cursor.rowcount)
