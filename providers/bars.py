@@ -70,7 +70,9 @@ class Bars:
         )
         for name in cls.__slots__:
             if len(getattr(columns, name)) != n:
-                raise ValueError(f"column {name} has {len(getattr(columns, name))} rows, ts has {n}")
+                raise ValueError(
+                    f"column {name} has {len(getattr(columns, name))} rows, ts has {n}"
+                )
         return columns
 
     @classmethod

@@ -42,9 +42,9 @@ class RateLimit:
 class SeriesCapability:
     """State what one timeframe offers at a provider.
 
-    `adjustment` is the basis of what arrives unless another one of `adjustments` is asked for;
-    `max_rows` and `max_span` bound one request; `lookback` bounds how far into the past the
-    provider reaches (None: unlimited); `hours` are the parts of the day it can serve apart.
+    `adjustment` is the basis of what arrives unless another one of `adjustments` is asked for,
+    and `anchor` likewise; `max_rows` and `max_span` bound one request; `lookback` bounds how far
+    into the past the provider reaches (None: unlimited); `hours` are what it can serve.
     """
 
     adjustment: Adjustment
@@ -53,11 +53,8 @@ class SeriesCapability:
     lookback: timedelta | None = None
     anchor: Anchor = Anchor.OPEN
     adjustments: tuple[Adjustment, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
     hours: tuple[Hours, ...] = (Hours.REGULAR,)
-
-    def serves(self, adjustment: Adjustment) -> bool:
-        """Tell whether prices can be had on this basis."""
-        return adjustment is self.adjustment or adjustment in self.adjustments
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ class Adapter(ABC):
         if capability is None:
             served = ", ".join(timeframe.value for timeframe in self.capabilities.timeframes)
             raise self._unsupported(f"bars of {query.timeframe}; ask for one of {served}")
-        if not capability.serves(query.adjustment):
+        if query.adjustment not in (capability.adjustment, *capability.adjustments):
             raise self._unsupported(
                 f"{query.adjustment} prices at {query.timeframe}; ask for {capability.adjustment}"
             )
@@ -145,7 +142,7 @@ class Adapter(ABC):
                 raise self._unsupported(
                     f"{query.hours} hours at {query.timeframe}; ask for {hours} hours"
                 )
-            if query.anchor is not capability.anchor:
+            if query.anchor not in (capability.anchor, *capability.anchors):
                 raise self._unsupported(
                     f"{query.timeframe} bars counted from the {query.anchor}; "
                     f"ask for anchor {capability.anchor}"

@@ -40,15 +40,16 @@ class Sessions:
     def between(self, start_us: int, end_us: int) -> Sessions:
         """Select the sessions whose label lies in [start_us, end_us), as views."""
         first, last = np.searchsorted(self.labels, (start_us, end_us))
-        return self._rows(slice(int(first), max(int(first), int(last))))
+        return self.rows(slice(int(first), max(int(first), int(last))))
 
     def overlapping(self, start_us: int, end_us: int) -> Sessions:
         """Select the sessions of which some instant lies in [start_us, end_us), as views."""
         first = int(np.searchsorted(self.closes, start_us, side="right"))
         last = int(np.searchsorted(self.opens, end_us, side="left"))
-        return self._rows(slice(first, max(first, last)))
+        return self.rows(slice(first, max(first, last)))
 
-    def _rows(self, rows: slice) -> Sessions:
+    def rows(self, rows: slice) -> Sessions:
+        """Select sessions by position, as views."""
         return replace(
             self,
             labels=self.labels[rows],

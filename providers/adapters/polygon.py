@@ -107,7 +107,7 @@ def _intraday(*, minutes: int, anchor: Anchor = Anchor.OPEN) -> SeriesCapability
         adjustment=Adjustment.RAW,
         max_rows=_PAGE_ROWS // minutes,
         anchor=anchor,
-        adjustments=(Adjustment.RAW, Adjustment.SPLIT),
+        adjustments=(Adjustment.SPLIT,),
         hours=(Hours.REGULAR, Hours.EXTENDED),
     )
 
@@ -116,7 +116,7 @@ def _daily(*, days: int) -> SeriesCapability:
     return SeriesCapability(
         adjustment=Adjustment.RAW,
         max_rows=_PAGE_ROWS // days,
-        adjustments=(Adjustment.RAW, Adjustment.SPLIT),
+        adjustments=(Adjustment.SPLIT,),
     )
 
 
