@@ -1,0 +1,178 @@
+"""Read what is stored of series: identity, coverage, proofs and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
+
+from ingestion.domain.coverage import Ranges
+from ingestion.domain.gaps import Evidence
+from ingestion.domain.windows import Window
+from providers.types import Adjustment, Anchor, Hours, Timeframe
+
+SERIES_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """Hold the identity of one series and what its instrument says of expectations."""
+
+    id: int
+    provider: str
+    symbol: str
+    event_type: str
+    timeframe: Timeframe
+    adjustment: Adjustment
+    hours: Hours
+    anchor: Anchor
+    venue: str
+    listed_from: date | None
+    delisted_on: date | None
+
+    @property
+    def sort_key(self) -> tuple[str, ...]:
+        """Return the order of every listing: by code point, whatever the database collates by."""
+        return (
+            self.provider,
+            self.symbol,
+            self.timeframe.value,
+            self.adjustment.value,
+            self.hours.value,
+            self.anchor.value,
+        )
+
+
+_SERIES = """
+SELECT s.id, s.provider, i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor,
+       i.venue, i.listed_from, i.delisted_on
+FROM series s JOIN instrument i ON i.id = s.instrument_id
+WHERE s.event_type = 'bar'
+  AND (%(ids)s::int[] IS NULL OR s.id = ANY(%(ids)s))
+  AND (%(symbols)s::text[] IS NULL OR i.symbol = ANY(%(symbols)s))
+  AND (%(timeframes)s::text[] IS NULL OR s.timeframe = ANY(%(timeframes)s))
+  AND (%(provider)s::text IS NULL OR s.provider = %(provider)s)
+LIMIT %(limit)s
+"""
+
+
+def select_series(
+    *,
+    ids: Iterable[int] | None = None,
+    symbols: Sequence[str] | None = None,
+    timeframes: Sequence[Timeframe] | None = None,
+    provider: str | None = None,
+) -> list[SeriesRow]:
+    """Return the bar series that pass every filter given, in listing order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SERIES,
+            {
+                "ids": None if ids is None else list(ids),
+                "symbols": None if symbols is None else list(symbols),
+                "timeframes": None if timeframes is None else [t.value for t in timeframes],
+                "provider": provider,
+                "limit": SERIES_LIMIT,
+            },
+        )
+        found = [_series_row(row) for row in cursor.fetchall()]
+    return sorted(found, key=lambda series: series.sort_key)
+
+
+def _series_row(row: tuple[Any, ...]) -> SeriesRow:
+    shape = (Timeframe(row[4]), Adjustment(row[5]), Hours(row[6]), Anchor(row[7]))
+    return SeriesRow(*[*row[:4], *shape, *row[8:]])
+
+
+def similar_symbols(symbol: str, *, limit: int = 3) -> list[str]:
+    """Return stored symbols that differ from this one in case or begin with it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT symbol FROM instrument"
+            " WHERE upper(symbol) = upper(%(s)s) OR starts_with(upper(symbol), upper(%(s)s))"
+            " ORDER BY upper(symbol) <> upper(%(s)s), symbol LIMIT %(limit)s",
+            {"s": symbol, "limit": limit},
+        )
+        return [found for (found,) in cursor.fetchall()]
+
+
+_SPAN = (
+    "(extract(epoch FROM lower({0})) * 1000000)::bigint,"
+    " (extract(epoch FROM upper({0})) * 1000000)::bigint"
+)
+_WINDOW_SPAN = _SPAN.format('"window"')
+_EVIDENCE = f"""
+SELECT c.series_id, 'loaded', {_SPAN.format("r")}
+FROM coverage c, unnest(c.loaded) r WHERE c.series_id = ANY(%(ids)s)
+UNION ALL
+SELECT series_id, reason, {_WINDOW_SPAN}
+FROM empty_proof WHERE series_id = ANY(%(ids)s) AND expires_at > %(now)s
+UNION ALL
+SELECT series_id, 'missing', {_WINDOW_SPAN}
+FROM missing_session WHERE series_id = ANY(%(ids)s)
+UNION ALL
+SELECT series_id, 'failed', {_WINDOW_SPAN}
+FROM slice WHERE state = 'dead' AND series_id = ANY(%(ids)s)
+"""
+_NO_PROOF = frozenset({"loaded", "missing", "failed"})
+
+
+def read_evidence(series_ids: Sequence[int], *, now: datetime) -> dict[int, Evidence]:
+    """Gather what is known of each series: coverage, unexpired proofs, misses, failures."""
+    spans: dict[int, dict[str, list[tuple[int, int]]]] = {one: {} for one in series_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(_EVIDENCE, {"ids": list(series_ids), "now": now})
+        for series_id, kind, start, end in cursor.fetchall():
+            spans[series_id].setdefault(kind, []).append((start, end))
+    return {series_id: _evidence(kinds) for series_id, kinds in spans.items()}
+
+
+def _evidence(kinds: dict[str, list[tuple[int, int]]]) -> Evidence:
+    proofs = [pair for kind, pairs in kinds.items() if kind not in _NO_PROOF for pair in pairs]
+    return Evidence(
+        loaded=Ranges.of(kinds.get("loaded", [])),
+        proofs=Ranges.of(proofs),
+        not_listed=Ranges.of(kinds.get("not_listed", [])),
+        missing=Ranges.of(kinds.get("missing", [])),
+        failed=Ranges.of(kinds.get("failed", [])),
+    )
+
+
+def asked_windows(series_ids: Sequence[int]) -> dict[int, Window]:
+    """Return, per series, the span from its first slice's start to its last one's end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'SELECT series_id, min(lower("window")), max(upper("window")) FROM slice'
+            " WHERE series_id = ANY(%s) AND state <> 'cancelled' GROUP BY series_id",
+            [list(series_ids)],
+        )
+        return {series_id: Window(start, end) for series_id, start, end in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class BarCount:
+    """Count stored rows and those that repeat a (series, ts, sequence)."""
+
+    bars: int = 0
+    duplicates: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+def count_bars(series_ids: Sequence[int], *, window: Window) -> dict[int, BarCount]:
+    """Count the stored bars of each series in a window, and the duplicates among them.
+
+    The key forbids duplicates; they are counted all the same, so that the figure is evidence.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT series_id, sum(n)::bigint, sum(n - 1)::bigint, min(ts), max(ts) FROM ("
+            " SELECT series_id, ts, sequence, count(*) AS n FROM bar"
+            " WHERE series_id = ANY(%s) AND ts >= %s AND ts < %s"
+            " GROUP BY series_id, ts, sequence) k GROUP BY series_id",
+            [list(series_ids), window.start, window.end],
+        )
+        return {row[0]: BarCount(*row[1:]) for row in cursor.fetchall()}
