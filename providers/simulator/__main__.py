@@ -15,13 +15,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from providers.simulator.app import SimulatorApp, Work
+from providers.simulator.app import SimulatorApp
+from providers.simulator.bridge import synthetic_bars
 from providers.simulator.config import ConfigProblem, SimulatorConfig, load_config
 from providers.simulator.control import PREFIX, Control
 from providers.simulator.recorded import VENUE
 from providers.simulator.server import Connection
-from providers.simulator.synthesis import synthetic_bars
-from providers.simulator.wire import Incoming, Reply
+from providers.simulator.wire import Deferred, Incoming, Reply
 from providers.venues import load_sessions
 
 HOST = "127.0.0.1"
@@ -50,7 +50,7 @@ async def serve(config: SimulatorConfig, options: argparse.Namespace) -> None:
     app = SimulatorApp(config, synthetic=synthetic_bars)
     control = Control(app)
 
-    def handle(incoming: Incoming, arrival: int) -> Reply | Work:
+    def handle(incoming: Incoming, arrival: int) -> Reply | Deferred:
         if incoming.target.startswith(PREFIX):
             return control.handle(incoming)
         return app.handle(incoming, arrival=arrival)

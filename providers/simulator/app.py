@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,6 +12,7 @@ from math import ceil
 
 from providers.bars import Bars
 from providers.instants import to_us
+from providers.sessions import DAY_US
 from providers.simulator.config import Limits, SimulatorConfig
 from providers.simulator.faults import FaultBook, Plan
 from providers.simulator.journal import Entry, Journal
@@ -33,6 +33,7 @@ from providers.simulator.rules import (
 )
 from providers.simulator.wire import (
     Ask,
+    Deferred,
     Delivery,
     Dialect,
     Incoming,
@@ -46,8 +47,6 @@ from providers.simulator.yahoo import Yahoo
 GARBAGE = b"<!DOCTYPE html><html><body><h1>Will be right back</h1></body></html>"
 # More rows than this are rendered beside the event loop, so that arrivals are still stamped.
 INLINE_ROWS = 3_000
-
-Work = Callable[[], Reply]
 
 
 @dataclass(slots=True)
@@ -143,10 +142,10 @@ class SimulatorApp:
                 return dialect
         return None
 
-    def handle(self, incoming: Incoming, *, arrival: int) -> Reply | Work:
+    def handle(self, incoming: Incoming, *, arrival: int) -> Reply | Deferred:
         """Answer a provider request that arrived at `arrival` (monotonic nanoseconds).
 
-        Returns work to be done on another thread where rendering takes long.
+        Returns work for another thread where rendering takes long.
         """
         dialect = self.dialect_of(incoming.path)
         if dialect is None:
@@ -170,31 +169,32 @@ class SimulatorApp:
             return self._note(case, self._delivered(reply, case.plan), "fault")
         return self._good(case, case.ask, case.plan, now)
 
-    def _good(self, case: Case, ask: Ask, plan: Plan, now: int) -> Reply | Work:
-        settled = self.fixed_now is not None or ask.end < now - 86_400_000_000
+    def _good(self, case: Case, ask: Ask, plan: Plan, now: int) -> Reply | Deferred:
+        settled = self.fixed_now is not None or ask.end < now - DAY_US
         key = (ask.provider, ask.key, plan.row_serials, self.fixed_now)
-        cached = self.cache.get(key) if settled else None
 
-        def finish(rendered: Rendered) -> Reply:
-            reply = case.dialect.finish(ask, rendered, base_url=self.base_url)
-            reply = self._delivered(reply, plan)
-            outcome = "served" if _complete(reply.delivery) else "cut"
-            return self._note(case, reply, outcome, rows=rendered.rows)
-
-        def work() -> Reply:
+        def work() -> Rendered | Reply:
             try:
                 bars = self._bars(case.dialect, ask, plan, now)
-                rendered = case.dialect.render(self.market, ask, bars, now=now)
+                return case.dialect.render(self.market, ask, bars, now=now)
             except Refused as refused:
-                return self._note(case, self._delivered(refused.reply, plan), "refused")
-            if settled:
-                self.cache.put(key, rendered)
-            return finish(rendered)
+                return refused.reply
 
+        def finish(result: Rendered | Reply) -> Reply:
+            if isinstance(result, Reply):
+                return self._note(case, self._delivered(result, plan), "refused")
+            if settled:
+                self.cache.put(key, result)
+            reply = case.dialect.finish(ask, result, base_url=self.base_url)
+            reply = self._delivered(reply, plan)
+            whole = reply.delivery.keep_fraction >= 1
+            return self._note(case, reply, "served" if whole else "cut", rows=result.rows)
+
+        cached = self.cache.get(key) if settled else None
         if cached is not None:
             return finish(cached)
-        span = ask.timeframe.duration // MICROSECOND
-        return work() if (ask.end - ask.start) // span <= INLINE_ROWS else work
+        expected = (ask.end - ask.start) // (ask.timeframe.duration // MICROSECOND)
+        return finish(work()) if expected <= INLINE_ROWS else Deferred(work, finish)
 
     def _bars(self, dialect: Dialect, ask: Ask, plan: Plan, now: int) -> Bars:
         bars = dialect.fetch(self.market, ask, now=now)
@@ -284,14 +284,10 @@ class SimulatorApp:
                 key=case.incoming.path if ask is None else ask.key,
                 status=reply.status,
                 outcome=outcome,
-                served=outcome == "served",
+                served=outcome in ("served", "refused"),
                 violation=case.violation,
                 rows=rows,
                 faults=() if case.plan is None else case.plan.names,
             )
         )
         return reply
-
-
-def _complete(delivery: Delivery) -> bool:
-    return delivery.keep_fraction >= 1.0

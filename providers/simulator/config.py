@@ -50,14 +50,10 @@ class YahooConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PolygonConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Choose polygon's habits: accepted `keys` (none listed: any key), and the DELAYED status.
-
-    `extended_hours` serves intraday bars from 04:00 to 20:00 as the real one does.
-    """
+    """Choose polygon's habits: accepted `keys` (none listed: any key), and the DELAYED status."""
 
     keys: tuple[str, ...] = ()
     delayed: bool = False
-    extended_hours: bool = False
 
 
 class SimulatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 
 import numpy as np
 
@@ -14,8 +16,8 @@ class Entry:
 
     `arrival` is seconds since the Unix epoch on a clock that never jumps, taken when the request
     was read, before any delay. `start` and `end` are inclusive microseconds, 0 if never
-    understood. `served` says that the provider's good, complete answer was sent; `faults` names
-    the rules that struck.
+    understood. `served` says that the whole answer was sent that the provider has for this request,
+    be it rows, nothing or a refusal; `faults` names the rules that struck.
     """
 
     arrival: float
@@ -34,7 +36,7 @@ class Entry:
 
 
 class Journal:
-    """Keep the last requests and count all of them."""
+    """Keep the last `size` requests."""
 
     def __init__(self, size: int) -> None:
         self.entries: deque[Entry] = deque(maxlen=size)
@@ -49,11 +51,8 @@ class Journal:
 
     def log(self, *, provider: str | None = None) -> list[dict[str, object]]:
         """Return the entries in order of arrival, each as a mapping."""
-        return [
-            asdict(entry)
-            for entry in self.entries
-            if provider is None or entry.provider == provider
-        ]
+        ordered = sorted(self.entries, key=attrgetter("arrival"))
+        return [asdict(entry) for entry in ordered if provider in (None, entry.provider)]
 
     def stats(self, *, window: float = 1.0, arrivals: bool = False) -> dict[str, object]:
         """Summarise per provider; `window` in seconds is the span for `max_in_window`."""
@@ -102,8 +101,8 @@ def _summary(entries: list[Entry], *, window: float, arrivals: bool) -> dict[str
     return summary
 
 
-def _counts(names: object) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))  # type: ignore[call-overload]
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
 
 
 def _repeated(keys: Counter[str]) -> dict[str, object]:

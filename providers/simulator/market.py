@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Final
@@ -21,6 +23,9 @@ Stamps = NDArray[np.int64]
 BarSource = Callable[[BarQuery], Bars]
 
 USUAL_VENUES: Final = (("X:*", "24/7"), ("*-USD", "24/7"), ("C:*", "24/5"), ("*=X", "24/5"))
+# Clients ask day by day: two weeks are made at once and kept, about 20 MB in all.
+BLOCK_US: Final = 14 * DAY_US
+BLOCKS_KEPT: Final = 64
 MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -39,6 +44,7 @@ class Market:
         self._recordings = load_recordings() if recorded else {}
         self._venues = (*(venues or {}).items(), *USUAL_VENUES)
         self._unknown = tuple(unknown)
+        self._block = functools.lru_cache(maxsize=BLOCKS_KEPT)(self._make_block)
 
     def knows(self, symbol: str) -> bool:
         """Tell whether the symbol exists."""
@@ -86,48 +92,58 @@ class Market:
         final.
         """
         sessions = self.sessions(symbol)
-        if timeframe in (Timeframe.W1, Timeframe.MO1):
-            first = floor_date(start, timeframe)
-            daily = self._daily(symbol, first, end + timeframe.duration // MICROSECOND)
-            return between(
-                aggregate(visible(daily, session_spans(sessions, daily.ts), now), timeframe),
-                start,
-                end,
-            )
+        # No session is labelled more than a day after it opens.
+        start, end = max(start, sessions.known_from), min(end, now + 2 * DAY_US)
+        if start >= end:
+            return Bars.empty()
+        if timeframe.is_intraday:
+            template = self._query(symbol, timeframe, hours=hours, anchor=anchor)
+            bars = self._intraday(template, start, end)
+            return visible(bars, intraday_spans(sessions, bars.ts, timeframe), now)
         if timeframe is Timeframe.D1:
             daily = self._daily(symbol, start, end)
             return visible(daily, session_spans(sessions, daily.ts), now)
-        bars = self._synthetic(
-            BarQuery(
-                symbol=symbol,
-                vendor_symbol=symbol,
-                venue=self.venue(symbol),
-                timeframe=timeframe,
-                adjustment=Adjustment.RAW,
-                hours=hours,
-                anchor=anchor,
-                start=from_us(start),
-                end=from_us(end),
-            )
-        )
-        return visible(bars, intraday_spans(sessions, bars.ts, timeframe), now)
+        first = floor_date(start, timeframe)
+        daily = self._daily(symbol, first, end + timeframe.duration // MICROSECOND)
+        daily = visible(daily, session_spans(sessions, daily.ts), now)
+        return between(aggregate(daily, timeframe), start, end)
 
     def _daily(self, symbol: str, start: int, end: int) -> Bars:
         recording = self._recordings.get(symbol)
         if recording is not None:
             return between(recording.bars, start, end)
-        return self._synthetic(
-            BarQuery(
-                symbol=symbol,
-                vendor_symbol=symbol,
-                venue=self.venue(symbol),
-                timeframe=Timeframe.D1,
-                adjustment=Adjustment.RAW,
-                hours=Hours.REGULAR,
-                anchor=Anchor.OPEN,
-                start=from_us(start),
-                end=from_us(end),
-            )
+        template = self._query(symbol, Timeframe.D1)
+        return self._synthetic(replace(template, start=from_us(start), end=from_us(end)))
+
+    def _intraday(self, template: BarQuery, start: int, end: int) -> Bars:
+        if end - start > BLOCK_US:
+            return self._synthetic(replace(template, start=from_us(start), end=from_us(end)))
+        blocks = range(start // BLOCK_US, -(-end // BLOCK_US))
+        return between(Bars.concat([self._block(template, at) for at in blocks]), start, end)
+
+    def _make_block(self, template: BarQuery, block: int) -> Bars:
+        start = block * BLOCK_US
+        query = replace(template, start=from_us(start), end=from_us(start + BLOCK_US))
+        return self._synthetic(query)
+
+    def _query(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        *,
+        hours: Hours = Hours.REGULAR,
+        anchor: Anchor = Anchor.OPEN,
+    ) -> BarQuery:
+        return BarQuery(
+            symbol=symbol,
+            vendor_symbol=symbol,
+            venue=self.venue(symbol),
+            timeframe=timeframe,
+            adjustment=Adjustment.RAW,
+            hours=hours,
+            anchor=anchor,
+            start=from_us(0),
+            end=from_us(0),
         )
 
 

@@ -143,7 +143,7 @@ class Polygon:
                 start=ask.start - length + 1,
                 end=ask.end + 1,
                 now=now,
-                hours=Hours.EXTENDED if self._config.extended_hours else Hours.REGULAR,
+                hours=Hours.EXTENDED,
                 anchor=Anchor.CLOCK,
             )
         bars = market.bars(
@@ -231,7 +231,8 @@ def read_moment(text: str, *, day_end: bool) -> int:
 def read_cursor(text: str) -> dict[str, str]:
     """Decode a next_url cursor; raises ValueError."""
     try:
-        return dict(parse_qsl(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()))
+        padded = text + "=" * (-len(text) % 4)
+        return dict(parse_qsl(base64.b64decode(padded, altchars=b"-_", validate=True).decode()))
     except (binascii.Error, UnicodeDecodeError) as error:
         raise ValueError("cursor is invalid") from error
 

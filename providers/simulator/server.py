@@ -16,10 +16,9 @@ from http import HTTPStatus
 
 import httptools
 
-from providers.simulator.wire import Incoming, Manner, Reply
+from providers.simulator.wire import Deferred, Incoming, Manner, Rendered, Reply
 
-Work = Callable[[], Reply]
-Handler = Callable[[Incoming, int], Reply | Work]
+Handler = Callable[[Incoming, int], Reply | Deferred]
 
 logger = logging.getLogger(__name__)
 BROKEN = Reply(500, (b'{"error":"the simulator failed, see its log"}',))
@@ -100,15 +99,16 @@ class Connection(asyncio.Protocol):
             self._deliver, arrival=arrival, keep_alive=keep_alive, compress=compress
         )
         try:
-            reply = self._handler(incoming, arrival)
+            answer = self._handler(incoming, arrival)
         except Exception:
             logger.exception("cannot answer %s", incoming.path)
-            reply = BROKEN
-        if isinstance(reply, Reply):
-            deliver(reply)
-        else:
-            future = self._loop.run_in_executor(self._pool, _guarded, reply)
-            future.add_done_callback(lambda done: deliver(done.result()))
+            answer = BROKEN
+        if isinstance(answer, Reply):
+            deliver(answer)
+            return
+        finish = answer.finish
+        future = self._loop.run_in_executor(self._pool, _guarded, answer.work)
+        future.add_done_callback(lambda done: deliver(finish(done.result())))
 
     def _deliver(self, reply: Reply, *, arrival: int, keep_alive: bool, compress: bool) -> None:
         if compress:
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def _guarded(work: Work) -> Reply:
+def _guarded(work: Callable[[], Rendered | Reply]) -> Rendered | Reply:
     try:
         return work()
     except Exception:

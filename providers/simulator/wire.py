@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -15,7 +16,7 @@ from providers.types import Timeframe
 JSON_TYPE = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Incoming:
     """Hold one HTTP request as read; `headers` has lower-case names."""
 
@@ -24,12 +25,12 @@ class Incoming:
     headers: Mapping[str, str]
     body: bytes = b""
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Return the decoded path."""
         return unquote(self.target.partition("?")[0])
 
-    @property
+    @cached_property
     def params(self) -> dict[str, str]:
         """Return the query parameters, the last one of each name."""
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
@@ -94,8 +95,15 @@ class Rendered:
 
     body: bytes
     rows: int
-    cost: int = 0
     resume: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Hold a long answer: `work` may run on any thread, `finish` belongs on the event loop."""
+
+    work: Callable[[], Rendered | Reply]
+    finish: Callable[[Rendered | Reply], Reply]
 
 
 class Refused(Exception):

@@ -11,10 +11,11 @@ import numpy as np
 import orjson
 
 from providers.bars import Bars, FloatColumn
-from providers.instants import floor_dates, from_us, local_dates
+from providers.instants import from_us, local_dates
 from providers.sessions import DAY_US, Sessions
 from providers.simulator.config import YahooConfig
 from providers.simulator.market import (
+    MICROSECOND,
     Market,
     Stamps,
     local_midnights,
@@ -25,6 +26,7 @@ from providers.simulator.wire import Ask, Incoming, Refused, Rendered, Reply
 from providers.types import Anchor, Hours, Timeframe
 
 SECOND_US: Final = 1_000_000
+MAX_SECONDS: Final = 100_000_000_000
 JSON_TYPE: Final = "application/json;charset=utf-8"
 INTERVALS: Final = {
     "1m": Timeframe.M1,
@@ -77,8 +79,8 @@ class Yahoo:
         params = incoming.params
         interval = params.get("interval", "1d")
         try:
-            start = int(params["period1"]) * SECOND_US
-            end = int(params["period2"]) * SECOND_US
+            start = read_seconds(params["period1"])
+            end = read_seconds(params["period2"])
         except (KeyError, ValueError):
             raise Refused(
                 refusal(422, "Unprocessable Entity", "Invalid input - period1 and period2"),
@@ -162,19 +164,31 @@ class Yahoo:
                 hours=Hours.EXTENDED if extended else Hours.REGULAR,
                 anchor=Anchor.OPEN,
             )
-        length = ask.timeframe.duration // timedelta(microseconds=1)
-        bars = market.bars(
-            ask.symbol,
-            ask.timeframe,
+        length = ask.timeframe.duration // MICROSECOND
+        bars = self._dated_bars(
+            market,
+            ask,
             start=ask.start - PAD_US - (length if self._config.round_start else 0),
             end=ask.end + PAD_US,
             now=now,
         )
         stamps = wire_stamps(market, ask, bars.ts)
-        shift = int(local_dates(np.array([ask.start]), market.sessions(ask.symbol).tz)[0])
         if self._config.round_start and ask.timeframe is Timeframe.D1:
-            return bars.take((bars.ts >= shift) & (stamps <= ask.end))
+            first_day = local_dates(np.array([ask.start]), market.sessions(ask.symbol).tz)[0]
+            return bars.take((bars.ts >= first_day) & (stamps <= ask.end))
         return bars.take((stamps >= ask.start) & (stamps <= ask.end))
+
+    def _dated_bars(self, market: Market, ask: Ask, *, start: int, end: int, now: int) -> Bars:
+        """Return days, weeks or months; today stays a row of its own beside its week or month."""
+        sessions = market.sessions(ask.symbol)
+        label = local_dates(np.array([now]), sessions.tz)
+        opened = int(session_spans(sessions, label)[0][0])
+        if ask.timeframe is Timeframe.D1 or not self._config.live_row or now <= opened:
+            return market.bars(ask.symbol, ask.timeframe, start=start, end=end, now=now)
+        before = market.bars(ask.symbol, ask.timeframe, start=start, end=end, now=opened)
+        day = int(label[0])
+        today = market.bars(ask.symbol, Timeframe.D1, start=day, end=day + 1, now=now)
+        return Bars.concat([before, today]) if day < end else before
 
     def render(self, market: Market, ask: Ask, bars: Bars, *, now: int) -> Rendered:
         """Encode columns; an empty answer has no `timestamp` and an empty quote."""
@@ -261,6 +275,14 @@ class Yahoo:
         return meta
 
 
+def read_seconds(text: str) -> int:
+    """Read Unix seconds into microseconds; raises ValueError for what no calendar holds."""
+    seconds = int(text)
+    if abs(seconds) > MAX_SECONDS:
+        raise ValueError(f"{text} is out of range")
+    return seconds * SECOND_US
+
+
 def wire_stamps(market: Market, ask: Ask, stamps: Stamps) -> Stamps:
     """Return what yahoo stamps bars with, in µs: session open, or local midnight of a period."""
     sessions = market.sessions(ask.symbol)
@@ -284,7 +306,7 @@ def _with_live_row(
     market_time = min(now, int(closed[0]))
     if not opened[0] <= now or not opened[0] <= market_time <= ask.end:
         return bars, stamps, closes
-    if not _belongs_to(sessions, ask.timeframe, int(bars.ts[-1]), label):
+    if not _is_today(sessions, ask.timeframe, int(bars.ts[-1]), label):
         return bars, stamps, closes
     second = market_time // SECOND_US
     if not ask.timeframe.is_intraday:
@@ -294,12 +316,10 @@ def _with_live_row(
     return Bars.concat([bars, row]), np.r_[stamps, second], np.r_[closes, price]
 
 
-def _belongs_to(sessions: Sessions, timeframe: Timeframe, stamp: int, label: Stamps) -> bool:
+def _is_today(sessions: Sessions, timeframe: Timeframe, stamp: int, label: Stamps) -> bool:
     if timeframe.is_intraday:
         return bool(session_labels(sessions, np.array([stamp]))[0] == label[0])
-    if timeframe is Timeframe.D1:
-        return bool(stamp == label[0])
-    return bool(floor_dates(label, timeframe)[0] == stamp)
+    return bool(stamp == label[0])
 
 
 def whole_numbers(column: FloatColumn) -> list[int | None]:
