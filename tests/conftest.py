@@ -1,36 +1,101 @@
-"""Real servers for every test that asks for a database: started once, in a folder of their own."""
+"""Real servers for every test that asks for a database: started once, in folders of their own.
+
+servers     PostgreSQL and Valkey of the session; nobody may kill these two
+workers     real Celery workers on the test database (for transactional tests)
+stack       a whole stack of its own, database included: everything in it may be killed
+stack_db    points this process's Django at the database of `stack`
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 from django.db import connections
+from pytest_django import DjangoDbBlocker
 
 from mdc.settings import database_settings
 from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 
+_ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """Give a home with a short name: a socket's path may have only 103 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="mdc-test-"))
+    try:
+        yield Home.at(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def point_django_at(url: str) -> dict[str, str]:
+    """Let Django's default connection use another database and return where it pointed."""
+    entry = connections.settings["default"]
+    before = {key: entry[key] for key in _ADDRESS}
+    fresh = database_settings(url)
+    for target in (entry, connections["default"].settings_dict):
+        target.update({key: fresh[key] for key in _ADDRESS})
+    return before
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """Give one test a home of its own."""
+    with temporary_home() as folder:
+        yield folder
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[EmbeddedStack]:
     """Run PostgreSQL and Valkey for the whole session; nobody may kill these two."""
-    # Not tmp_path: its name is long, and a socket's path may have only 103 bytes.
-    home = Path(tempfile.mkdtemp(prefix="mdc-test-"))
-    try:
-        with EmbeddedStack(Home.at(home), durable=False) as running:
-            yield running
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with temporary_home() as folder, EmbeddedStack(folder, durable=False) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(servers: EmbeddedStack) -> None:
     """Point Django at the session's PostgreSQL, before pytest-django makes the test database."""
-    entry = connections.settings["default"]
-    fresh = database_settings(servers.database_url)
-    for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT"):
-        entry[key] = fresh[key]
+    point_django_at(servers.database_url)
+
+
+@pytest.fixture
+def workers(transactional_db: None, servers: EmbeddedStack, home: Home) -> Iterator[EmbeddedStack]:
+    """Give processes on the test database: `workers.start(["control", "fetch"], prepare=False)`.
+
+    They are gone before the tables are emptied. The broker starts empty.
+    """
+    redis.Redis(unix_socket_path=str(servers.home.valkey_socket)).flushall()
+    name = str(connections["default"].settings_dict["NAME"])
+    database_url = servers.home.database_url(name)
+    with EmbeddedStack(home, database_url=database_url, broker_url=servers.broker_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[EmbeddedStack]:
+    """Run a whole stack with its own database; every process in it may be killed."""
+    with temporary_home() as folder, EmbeddedStack(folder) as running:
+        running.start(["control", "fetch", "beat"])
+        yield running
+
+
+@pytest.fixture
+def stack_db(stack: EmbeddedStack, django_db_blocker: DjangoDbBlocker) -> Iterator[EmbeddedStack]:
+    """Let the test's own Django work in the database of `stack`; what it commits stays."""
+    connections.close_all()
+    before = point_django_at(stack.database_url)
+    with django_db_blocker.unblock():
+        try:
+            yield stack
+        finally:
+            connections.close_all()
+            for target in (connections.settings["default"], connections["default"].settings_dict):
+                target.update(before)

@@ -29,7 +29,6 @@ COMMANDS = {
         "mdc.cli.doctor:doctor", "Check this machine and its settings; say what to do."
     ),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
-    "tick": Entry("mdc.cli.tick:tick", "Run one round of housekeeping by hand."),
 }
 
 # Errors whose message is the whole answer: known by name, so that nothing is loaded for them.

@@ -128,10 +128,19 @@ class EmbeddedStack:
         self.admin_password_valid = orjson.loads(outcome.stdout)["admin_password_valid"]
         self._prepared = True
 
-    def start(self, processes: Iterable[str] = ALL, *, timeout: float = 60.0) -> None:
-        """Run some of control, fetch, beat, web, flower, and wait until they serve."""
+    def start(
+        self,
+        processes: Iterable[str] = ALL,
+        *,
+        prepare: bool = True,
+        timeout: float = 60.0,
+    ) -> None:
+        """Run some of control, fetch, beat, web, flower, and wait until they serve.
+
+        `prepare=False` says that the database is ready, as a test's own is.
+        """
         names = list(processes)
-        if not self._prepared:
+        if prepare and not self._prepared:
             self.prepare()
         for name in names:
             if name in PAGES and name not in self._ports:

@@ -1,0 +1,85 @@
+"""Turn every expected error into one sentence and an exit code: 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+import psycopg
+from django.db.utils import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+
+from ingestion.domain.errors import BadRequest, MdcError, StoreFull, StoreUnavailable
+from ingestion.domain.expectation import OutsideCalendar
+from ingestion.domain.retry import UnknownRetryClass
+from ingestion.domain.states import ForbiddenTransition
+from providers.errors import ProviderError, UnknownProvider, UnknownTimeframe, UnsupportedRequest
+from providers.venues import UnknownVenue
+
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+
+# What a person typed cannot be meant, whatever the state of the world.
+_USAGE = (
+    BadRequest,
+    OutsideCalendar,
+    UnknownProvider,
+    UnknownRetryClass,
+    UnknownTimeframe,
+    UnknownVenue,
+    UnsupportedRequest,
+)
+_FAILURES = (MdcError, ProviderError, ForbiddenTransition)
+_DATABASE = (DatabaseError, InterfaceError, psycopg.Error)
+
+
+class Spoken(click.ClickException):
+    """Carry one sentence for the person at the terminal, and the exit code."""
+
+    def __init__(self, sentence: str, *, exit_code: int = FAILED) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the sentence to standard error."""
+        click.echo(f"mdc: {self.format_message()}", file=file, err=file is None)
+
+
+class SpeakingCommand(click.Command):
+    """Run a command, answering expected errors with a sentence instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the callback."""
+        try:
+            return super().invoke(ctx)
+        except (*_USAGE, *_FAILURES, *_DATABASE) as error:
+            raise speak(error) from error
+
+
+def speak(error: Exception) -> Spoken:
+    """Return what to say of an expected error."""
+    if isinstance(error, _USAGE):
+        return Spoken(_sentence(error), exit_code=WRONG_USAGE)
+    if isinstance(error, _DATABASE):
+        return Spoken(_database_sentence(error))
+    return Spoken(_sentence(error))
+
+
+def _sentence(error: Exception) -> str:
+    # LookupError's own text would come out in quotes.
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _database_sentence(error: Exception) -> str:
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return StoreFull().message
+    if isinstance(cause, psycopg.errors.UndefinedTable) or isinstance(error, ProgrammingError):
+        return (
+            "the database does not have mdc's tables; `mdc up` makes them, "
+            "or `python manage.py migrate` on a server of your own"
+        )
+    reason = " ".join(str(error).split())
+    if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError):
+        return f"{StoreUnavailable().message} ({reason})"
+    return f"PostgreSQL refused: {reason}"

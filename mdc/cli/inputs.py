@@ -1,0 +1,177 @@
+"""Read what people type: dates, lists, timeframes, rates and spans."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+import click
+
+from mdc.cli.errors import WRONG_USAGE, Spoken
+from providers.base import RateLimit
+from providers.errors import UnknownTimeframe
+from providers.types import Timeframe
+
+_YEARS: Final = range(1800, 2200)
+_UNITS: Final = {
+    "s": timedelta(seconds=1),
+    "sec": timedelta(seconds=1),
+    "second": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "min": timedelta(minutes=1),
+    "minute": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "hour": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "day": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "week": timedelta(weeks=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Keep a moment as it was typed, so that answers can use the same words.
+
+    A date stands for the whole day, a time for that very instant; both are UTC.
+    """
+
+    text: str
+    moment: datetime
+    whole_day: bool
+
+    @property
+    def as_start(self) -> datetime:
+        """Return the inclusive start of a window."""
+        return self.moment
+
+    @property
+    def as_end(self) -> datetime:
+        """Return the exclusive end of a window: after the day, or the instant itself."""
+        return self.moment + timedelta(days=1) if self.whole_day else self.moment
+
+
+class MomentType(click.ParamType):
+    """Read 2024-01-31 or 2024-01-31T09:30Z; a time without an offset is UTC."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Given:
+        """Return a Given."""
+        if isinstance(value, Given):
+            return value
+        text = str(value).strip()
+        try:
+            try:
+                given = Given(text, datetime.combine(date.fromisoformat(text), time(), UTC), True)
+            except ValueError:
+                moment = datetime.fromisoformat(text)
+                moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                given = Given(text, moment.astimezone(UTC), False)
+        except (ValueError, OverflowError):
+            self.fail(f"{text!r} is no date; write 2024-01-31 or 2024-01-31T09:30Z", param, ctx)
+        if given.moment.year not in _YEARS:
+            self.fail(f"{text} lies outside the years that mdc knows", param, ctx)
+        return given
+
+
+class RateType(click.ParamType):
+    """Read 5/s, 60/min, 1000/day or 10/30s."""
+
+    name = "rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> RateLimit:
+        """Return a RateLimit."""
+        if isinstance(value, RateLimit):
+            return value
+        found = re.fullmatch(r"(\d{1,7})\s*/\s*(\d{0,5})\s*([a-z]+?)s?", str(value).strip().lower())
+        unit = _UNITS.get(found[3]) if found else None
+        if found is None or unit is None or int(found[1]) < 1 or found[2] in ("0", "00"):
+            self.fail(f"{value!r} is no rate; write 5/s, 60/min or 1000/day", param, ctx)
+        return RateLimit(n=int(found[1]), window=unit * int(found[2] or 1))
+
+
+class SpanType(click.ParamType):
+    """Read 30d, 2h, 90min or 4w; m is minute, as in timeframes."""
+
+    name = "span"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return a timedelta."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,5})\s*([a-z]+?)s?", str(value).strip().lower())
+        unit = _UNITS.get(found[2]) if found else None
+        if found is None or unit is None or int(found[1]) < 1:
+            self.fail(f"{value!r} is no span; write 30d, 2h or 90min", param, ctx)
+        return unit * int(found[1])
+
+
+class TimeframeList(click.ParamType):
+    """Read one or several timeframes, separated by commas."""
+
+    name = "timeframes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Timeframe, ...]:
+        """Return the timeframes in the order given."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(Timeframe.parse(part) for part in split_list(str(value)))
+        except UnknownTimeframe as error:
+            self.fail(str(error), param, ctx)
+
+
+MOMENT = MomentType()
+RATE = RateType()
+SPAN = SpanType()
+TIMEFRAMES = TimeframeList()
+
+
+def split_list(text: str) -> list[str]:
+    """Return the comma-separated parts without blanks."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def join_symbols(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Join repeated and comma-separated symbols; for use as an option's callback."""
+    return tuple(dict.fromkeys(part for text in value for part in split_list(text)))
+
+
+def join_timeframes(
+    ctx: click.Context, param: click.Parameter, value: tuple[tuple[Timeframe, ...], ...]
+) -> tuple[Timeframe, ...]:
+    """Join repeated and comma-separated timeframes; for use as an option's callback."""
+    return tuple(dict.fromkeys(one for group in value for one in group))
+
+
+def check_order(*, start: Given | None, end: Given | None) -> None:
+    """Refuse a window that ends before it starts."""
+    if start is not None and end is not None and end.as_end <= start.as_start:
+        raise Spoken(
+            f"the end {end.text} lies before the start {start.text}; swap them",
+            exit_code=WRONG_USAGE,
+        )
+
+
+def check_past(*, start: Given, end: Given | None, now: datetime) -> None:
+    """Refuse a window that begins, or ends on a day, after today."""
+    if start.as_start >= now:
+        raise Spoken(
+            f"the start {start.text} lies in the future; give a past date", exit_code=WRONG_USAGE
+        )
+    if end is not None and end.moment > now:
+        raise Spoken(
+            f"the end {end.text} lies in the future; leave --end out to fetch until now",
+            exit_code=WRONG_USAGE,
+        )

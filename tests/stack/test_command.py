@@ -1,0 +1,116 @@
+"""The `mdc` command as a program: quick to answer, one clear sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from mdc.cli.main import COMMANDS
+from mdc.stack.addresses import Home
+from mdc.stack.embedded import EmbeddedStack
+from mdc.stack.processes import PROJECT
+
+
+def mdc(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command and return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "mdc", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_every_command_and_loads_none() -> None:
+    """Help must answer at once: Django, Celery and numpy stay out."""
+    program = (
+        "import sys; from mdc.cli.main import cli; cli(['--help'], standalone_mode=False);"
+        "print(sorted({'django', 'celery', 'numpy', 'psycopg'} & set(sys.modules)))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert [name for name in COMMANDS if f"  {name} " not in answer] == []
+    assert answer.splitlines()[-1] == "[]"
+
+
+def test_every_command_explains_itself() -> None:
+    """Each entry of the table leads to a command with a help text."""
+    for name in COMMANDS:
+        answer = mdc(name, "--help")
+        assert answer.returncode == 0, answer.stderr
+        assert "Usage: mdc" in answer.stdout
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    """Exit code 2, as for every wrong usage."""
+    assert mdc("flibber").returncode == 2
+
+
+def test_status_and_down_without_a_stack_say_how_to_start_one(home: Home) -> None:
+    """Exit code 1 and one sentence."""
+    for command in ("status", "down"):
+        answer = mdc(command, MDC_HOME=str(home.root))
+        assert answer.returncode == 1
+        assert answer.stderr.startswith(f"mdc: No stack runs at {home.root}")
+        assert "mdc up" in answer.stderr
+
+
+def test_a_second_up_says_that_one_runs(stack: EmbeddedStack) -> None:
+    """It does not disturb the first one."""
+    answer = mdc("up", MDC_HOME=str(stack.home.root))
+    assert answer.returncode == 1
+    assert "runs already" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_status_shows_the_processes(stack: EmbeddedStack) -> None:
+    """The listing comes from the supervisor, as a table or as JSON."""
+    answer = mdc("status", "--json", MDC_HOME=str(stack.home.root))
+    assert answer.returncode == 0
+    shown = {entry["name"]: entry["pid"] for entry in json.loads(answer.stdout)["processes"]}
+    assert shown == {name: pid for name, pid in stack.processes.items() if "/" not in name}
+    assert "postgres" in mdc("status", MDC_HOME=str(stack.home.root)).stdout
+
+
+def test_doctor_finds_a_running_stack_healthy(stack: EmbeddedStack) -> None:
+    """Database, tables, broker and workers are asked, not assumed."""
+    answer = mdc(
+        "doctor",
+        "--json",
+        MDC_HOME=str(stack.home.root),
+        MDC_DATABASE_URL=stack.database_url,
+        MDC_BROKER_URL=stack.broker_url,
+    )
+    verdicts = {entry["check"]: entry["verdict"] for entry in json.loads(answer.stdout)}
+    assert (
+        verdicts | {"database": "ok", "tables": "ok", "broker": "ok", "workers": "ok"} == verdicts
+    )
+    assert answer.returncode == 0
+
+
+def test_doctor_names_a_database_that_does_not_answer(home: Home) -> None:
+    """Exit code 1, the variable to correct, and not the password."""
+    answer = mdc(
+        "doctor",
+        "--json",
+        MDC_HOME=str(home.root),
+        MDC_DATABASE_URL="postgresql://me:hunter2@127.0.0.1:9/prices",
+        MDC_BROKER_URL="redis://:hunter2@127.0.0.1:9/0",
+    )
+    assert answer.returncode == 1
+    assert "MDC_DATABASE_URL" in answer.stdout
+    assert "MDC_BROKER_URL" in answer.stdout
+    assert "hunter2" not in answer.stdout + answer.stderr
+
+
+def test_an_odd_setting_is_one_sentence() -> None:
+    """The variable is named; there is no traceback."""
+    answer = mdc("status", MDC_FETCH_PROCESSES="many")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("mdc: The environment variable MDC_FETCH_PROCESSES must be")

@@ -1,0 +1,148 @@
+"""What the whole stack survives: every process in turn, and its supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+import psycopg
+import pytest
+
+from mdc.stack import postgres, valkey
+from mdc.stack.addresses import Home
+from mdc.stack.embedded import EmbeddedStack
+from mdc.stack.lock import is_locked
+from mdc.stack.processes import PROJECT, child_environment
+from tests.stack.waiting import gone, until
+
+
+def kill_and_wait(stack: EmbeddedStack, name: str) -> None:
+    """Kill a process with -9 and wait until another one serves in its place."""
+    before = stack.processes[name]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: stack.processes.get(name, before) != before)
+    stack.supervisor.wait_ready([name.partition("/")[0]])
+
+
+@pytest.mark.parametrize("name", ["control", "fetch", "beat", "control/1", "fetch/2"])
+def test_a_killed_process_is_replaced(stack: EmbeddedStack, name: str) -> None:
+    """Workers, their children and beat come back without a hand."""
+    kill_and_wait(stack, name)
+
+
+def test_pool_children_die_with_their_worker(stack: EmbeddedStack) -> None:
+    """An orphaned child would work on without a broker, beside its successors."""
+    until(lambda: "fetch/2" in stack.processes)
+    orphans = [stack.processes["fetch/1"], stack.processes["fetch/2"]]
+    kill_and_wait(stack, "fetch")
+    until(lambda: all(gone(pid) for pid in orphans))
+
+
+def test_a_killed_broker_is_replaced(stack: EmbeddedStack) -> None:
+    """Valkey comes back at the same socket."""
+    kill_and_wait(stack, "valkey")
+    assert valkey.is_ready(stack.home)
+
+
+def test_a_killed_postgresql_is_replaced_although_a_backend_lives_on(stack: EmbeddedStack) -> None:
+    """A busy backend outlives its postmaster and holds the shared memory: it is removed."""
+    busy = "DO $$ BEGIN WHILE true LOOP END LOOP; END $$"
+
+    def work_for_ever() -> None:
+        with suppress(psycopg.OperationalError), psycopg.connect(stack.database_url) as connected:
+            pids.append(connected.info.backend_pid)
+            connected.execute(busy)
+
+    pids: list[int] = []
+    worker = threading.Thread(target=work_for_ever)
+    worker.start()
+    until(lambda: bool(pids))
+    kill_and_wait(stack, "postgres")
+    worker.join()
+    until(lambda: gone(pids[0]))
+    with psycopg.connect(stack.database_url) as connected:
+        assert connected.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_mark_of_a_dead_postmaster_does_not_block_the_next(home: Home) -> None:
+    """The number in postmaster.pid may belong to somebody else by now, here to this test."""
+    with EmbeddedStack(home, durable=False):
+        pass
+    stale = [str(os.getpid()), str(home.postgres_data), "1", "5432", str(home.run), "", "1 1", ""]
+    (home.postgres_data / "postmaster.pid").write_text("\n".join(stale))
+    with EmbeddedStack(home, durable=False):
+        assert postgres.is_ready(home)
+
+
+@contextmanager
+def mdc_up(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `mdc up` as a user would and wait until everything serves."""
+    environment = child_environment({"MDC_HOME": str(home.root)})
+    for name in ("MDC_DATABASE_URL", "MDC_BROKER_URL"):
+        environment.pop(name, None)
+    with subprocess.Popen(
+        [sys.executable, "-m", "mdc", "up"],
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            until(lambda: process.poll() is not None or serves(process, home), within=60)
+            assert process.poll() is None
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def serves(process: subprocess.Popen[bytes], home: Home) -> bool:
+    """Tell whether all seven processes of this very supervisor are ready."""
+    if not home.state.exists():
+        return False
+    state = json.loads(home.state.read_text())
+    phases = [entry["phase"] for entry in state["processes"]]
+    return bool(state["pid"] == process.pid and phases == ["ready"] * 7)
+
+
+def family(process: subprocess.Popen[bytes]) -> list[int]:
+    """Return all descendants of a process."""
+    return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+
+
+def test_mdc_up_recovers_from_a_kill_of_everything_and_ctrl_c_leaves_nothing(home: Home) -> None:
+    """The supervisor and all its processes are killed with -9; the next start needs no hand."""
+    with mdc_up(home) as first:
+        everything = family(first)
+        for pid in (first.pid, *everything):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    until(lambda: all(gone(pid) for pid in everything))
+    with mdc_up(home) as second:
+        everything = family(second)
+        second.send_signal(signal.SIGINT)
+        output, _ = second.communicate(timeout=60)
+    assert second.returncode == 0
+    assert b"Nothing is left running" in output
+    assert b"Traceback" not in output
+    assert [pid for pid in everything if not gone(pid)] == []
+    assert not is_locked(home)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has death signals")
+def test_a_killed_supervisor_takes_its_whole_family_along(home: Home) -> None:
+    """Nobody is left although the supervisor alone was killed, and the next one starts."""
+    with mdc_up(home) as first:
+        everything = family(first)
+        first.kill()
+    until(lambda: all(gone(pid) for pid in everything))
+    with EmbeddedStack(home):
+        assert postgres.is_ready(home)
