@@ -86,11 +86,10 @@ class Connection(asyncio.Protocol):
             body=self._body,
         )
         self._waiting.append((incoming, arrival, self._parser.should_keep_alive()))
-        if not self._busy:
-            self._answer_next()
+        self._answer_next()
 
     def _answer_next(self) -> None:
-        if not self._waiting:
+        if self._busy or not self._waiting:
             return
         self._busy = True
         incoming, arrival, keep_alive = self._waiting.popleft()
@@ -160,10 +159,11 @@ class Connection(asyncio.Protocol):
         self._busy = False
         if self._transport is None:
             return
-        if keep_alive:
-            self._answer_next()
-        else:
+        if not keep_alive:
             self._transport.close()
+        elif self._waiting:
+            # Not called directly: a long pipeline would pile up on the stack.
+            self._loop.call_soon(self._answer_next)
 
 
 def _guarded(work: Callable[[], Rendered | Reply]) -> Rendered | Reply:

@@ -12,9 +12,7 @@ from tests.simulator.conftest import seconds
 def rows(response):
     """Return (stamp, close) pairs of an answer."""
     result = response.json()["chart"]["result"][0]
-    return list(
-        zip(result["timestamp"], result["indicators"]["quote"][0]["close"], strict=True)
-    )
+    return list(zip(result["timestamp"], result["indicators"]["quote"][0]["close"], strict=True))
 
 
 def test_daily_stamps_are_session_opens_in_winter_and_summer(client):
