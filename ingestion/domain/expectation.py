@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestion.domain.coverage import Ranges
-from ingestion.domain.grid import Segments, longer_than_session, session_segments
+from ingestion.domain.grid import Segments, longer_than_session, runs, session_segments
 from ingestion.domain.windows import MICROSECOND, Window, from_us
 from providers.sessions import Sessions
 from providers.types import Anchor, Hours, Timeframe
@@ -169,8 +169,7 @@ def expect(
     promised = accepted
     if hours is Hours.EXTENDED:
         promised, _ = session_segments(sessions, step=step, hours=Hours.REGULAR, anchor=anchor)
-    first = np.flatnonzero(np.diff(owner, prepend=-1))
-    last = np.append(first[1:], len(owner)) - 1
+    first, last = runs(owner)
     units = Units.whole(
         starts=accepted.starts[first],
         ends=accepted.ends[last],

@@ -118,6 +118,14 @@ class Segments:
         return max(0, first), max(1, last)
 
 
+def runs(keys: NDArray[np.int64] | NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the indexes of the first and of the last of each run of equal keys."""
+    if not len(keys):
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    changes = np.flatnonzero(keys[1:] != keys[:-1])
+    return np.append(0, changes + 1), np.append(changes, len(keys) - 1)
+
+
 def longer_than_session(sessions: Sessions, *, timeframe: Timeframe) -> Segments:
     """Return one segment per 1d, 1w or 1mo bar, holding its one stamp."""
     days = sessions.labels // DAY_US
@@ -132,8 +140,7 @@ def longer_than_session(sessions: Sessions, *, timeframe: Timeframe) -> Segments
             months = days.astype("datetime64[D]").astype("datetime64[M]")
             groups = months.astype("datetime64[D]").astype(np.int64)
             following = (months + 1).astype("datetime64[D]").astype(np.int64)
-        first = np.flatnonzero(np.diff(groups, prepend=np.iinfo(np.int64).min))
-        last = np.append(first[1:], len(groups)) - 1
+        first, last = runs(groups)
         starts, ends = groups[first] * DAY_US, following[first] * DAY_US
     return Segments.build(
         starts=starts.copy(),

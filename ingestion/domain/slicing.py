@@ -116,10 +116,13 @@ def plan_slices(
     that they would cut in two (unless sessions are longer than the span), so overlapping jobs make
     the same slices. Within each missing interval the slices are an exact partition: a piece that
     expects nothing (a weekend) joins its neighbour, an interval that expects nothing is dropped.
+    Raises OutsideCalendar, because an unknown calendar is not the same as expecting nothing.
     """
     step = span // MICROSECOND
     if step <= 0:
         raise ValueError(f"a slice span of {span} holds nothing; give a positive one")
+    if len(missing):
+        expectation.require(Window.of_us(int(missing.starts[0]), int(missing.ends[-1])))
     starts, ends, owner = _cut(missing, step=step, origin=to_us(anchor_to), expectation=expectation)
     ranks = expectation.promised.rank
     bars = ranks(ends) - ranks(starts)
