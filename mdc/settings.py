@@ -133,6 +133,9 @@ READY_FILE = env_text("MDC_READY_FILE")
 PROVIDER_BASE_URLS = provider_settings("BASE_URL")
 PROVIDER_KEYS = provider_settings("KEY")
 EGRESS = env_text("MDC_EGRESS", "default")
+# A slice with fewer good bars, or a larger share of bad rows, fails instead of being stored.
+MINIMUM_BARS = env_int("MDC_MINIMUM_BARS", 0, lowest=0, highest=1_000_000)
+MAX_BAD_PERCENT = env_int("MDC_MAX_BAD_PERCENT", 20, lowest=0, highest=100)
 # Names of armed crash points: a worker kills itself there. For tests and drills only.
 CRASH_POINTS = env_list("MDC_CRASH_POINTS")
 

@@ -49,7 +49,11 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class SeriesSpec:
-    """Name one series of a job, resolved to what is stored and what is asked."""
+    """Name one series of a job, resolved to what is stored and what is asked.
+
+    `start` and `end` are the part of the job's window that the provider can serve and that was
+    final when the job was opened; both are None where there was none.
+    """
 
     series_id: int
     symbol: str
@@ -61,6 +65,8 @@ class SeriesSpec:
     anchor: Anchor
     span: timedelta
     listed_from: datetime | None
+    start: datetime | None
+    end: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class JobSpec:
         return {
             "provider": self.provider,
             "start": self.start.isoformat(),
-            "end": self.end.isoformat() if self.end else None,
+            "end": _write(self.end),
             "rate_limit": (
                 {"n": self.rate_limit.n, "seconds": self.rate_limit.window.total_seconds()}
                 if self.rate_limit
@@ -95,7 +101,9 @@ class JobSpec:
                     "hours": one.hours.value,
                     "anchor": one.anchor.value,
                     "span_seconds": one.span.total_seconds(),
-                    "listed_from": one.listed_from.isoformat() if one.listed_from else None,
+                    "listed_from": _write(one.listed_from),
+                    "start": _write(one.start),
+                    "end": _write(one.end),
                 }
                 for one in self.series
             ],
@@ -108,9 +116,11 @@ class JobSpec:
         return cls(
             provider=data["provider"],
             start=datetime.fromisoformat(data["start"]),
-            end=datetime.fromisoformat(data["end"]) if data["end"] else None,
+            end=_read(data["end"]),
             rate_limit=(
-                RateLimit(n=limit["n"], window=timedelta(seconds=limit["seconds"])) if limit else None
+                RateLimit(n=limit["n"], window=timedelta(seconds=limit["seconds"]))
+                if limit
+                else None
             ),
             series=tuple(
                 SeriesSpec(
@@ -123,10 +133,18 @@ class JobSpec:
                     hours=Hours(one["hours"]),
                     anchor=Anchor(one["anchor"]),
                     span=timedelta(seconds=one["span_seconds"]),
-                    listed_from=(
-                        datetime.fromisoformat(one["listed_from"]) if one["listed_from"] else None
-                    ),
+                    listed_from=_read(one["listed_from"]),
+                    start=_read(one["start"]),
+                    end=_read(one["end"]),
                 )
                 for one in data["series"]
             ),
         )
+
+
+def _write(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _read(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from ingestion.calendars import sessions_for
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest
 from ingestion.domain.retry import RETRY_CLASSES
@@ -37,7 +38,12 @@ class OpenedJob:
 
 
 def open_job(
-    request: JobRequest, *, now: datetime, actor: Actor, egress: str = "default", draft: bool = False
+    request: JobRequest,
+    *,
+    now: datetime,
+    actor: Actor,
+    egress: str = "default",
+    draft: bool = False,
 ) -> OpenedJob:
     """Open a job, queued or as a draft; a repeated request key returns the first job.
 
@@ -61,8 +67,11 @@ def open_job(
         )
         if budgets.close_circuit(account_id):
             audit.record(
-                actor=actor, action="account.close_circuit", object_type="account",
-                object_id=account_id, reason="a new job was opened",
+                actor=actor,
+                action="account.close_circuit",
+                object_type="account",
+                object_id=account_id,
+                reason="a new job was opened",
             )
         spec = _freeze(resolved)
         job = Job.objects.create(
@@ -94,7 +103,7 @@ def open_job(
 def _freeze(resolved: ResolvedRequest) -> JobSpec:
     request = resolved.request
     for venue in {one.instrument.venue for one in resolved.series}:
-        ensure_venue_sessions(venue)
+        ensure_venue_sessions(sessions_for(venue))
     return JobSpec(
         provider=request.provider,
         series=tuple(_freeze_series(resolved, one) for one in resolved.series),

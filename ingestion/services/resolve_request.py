@@ -156,9 +156,7 @@ def _resolve_series(
     )
 
 
-def final_until(
-    expectation: Expectation, *, now: datetime, finality_delay: timedelta
-) -> datetime:
+def final_until(expectation: Expectation, *, now: datetime, finality_delay: timedelta) -> datetime:
     """Return the exclusive stamp before which every bar is over and its values are final."""
     settled_us = to_us(now - finality_delay)
     if expectation.timeframe.is_intraday:

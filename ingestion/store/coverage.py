@@ -31,12 +31,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Hold what one finish adds to one series."""
+    """Hold what one finish adds to one series; `missing` is (start, end) of each empty unit."""
 
     series_id: int
     attempt_id: int
     covered: Ranges
-    missing: Ranges
+    missing: tuple[tuple[int, int], ...]
     not_listed: Ranges
     first_us: int | None
 
@@ -81,8 +81,20 @@ def loaded_and_explained(series_id: int, window: Window) -> Ranges:
     return to_ranges(found)
 
 
-def advance_coverage(advances: Sequence[Advance]) -> None:
-    """Add what was covered, forget absences that it disproves, note or confirm new ones."""
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Name a part of a not_listed proof that an earlier bar has disproved."""
+
+    series_id: int
+    window: Window
+    attempt_id: int
+
+
+def advance_coverage(advances: Sequence[Advance]) -> list[Withdrawn]:
+    """Add what was covered, forget absences that it disproves, note or confirm new ones.
+
+    Returns what is no longer explained as "not listed yet"; the caller notes it as missing.
+    """
     by_series = {series_id: _merge(series_id, advances) for series_id in _series(advances)}
     ordered = [by_series[series_id] for series_id in sorted(by_series)]
     with connection.cursor() as cursor:
@@ -98,8 +110,16 @@ def advance_coverage(advances: Sequence[Advance]) -> None:
             ],
         )
         _disprove(cursor, ordered)
-        _note_missing(cursor, advances)
         _prove_not_listed(cursor, advances)
+        withdrawn = _withdraw_not_listed(cursor, sorted(by_series))
+    note_missing(
+        [
+            (one.series_id, start, end, one.attempt_id)
+            for one in advances
+            for start, end in one.missing
+        ]
+    )
+    return withdrawn
 
 
 def prove_beyond_history(*, series_id: int, window: Window) -> None:
@@ -144,15 +164,15 @@ def _disprove(cursor: Any, ordered: Sequence[Advance]) -> None:
     )
 
 
-def _note_missing(cursor: Any, advances: Sequence[Advance]) -> None:
-    """Remember sessions without bars; a second look that agrees makes them a proof."""
-    found = [
-        (one.series_id, start, end, one.attempt_id)
-        for one in advances
-        for start, end in one.missing
-    ]
+def note_missing(found: Sequence[tuple[int, int, int, int]]) -> None:
+    """Remember empty sessions, as (series, start µs, end µs, attempt); a second look proves them."""
     if not found:
         return
+    with connection.cursor() as cursor:
+        _note_missing(cursor, found)
+
+
+def _note_missing(cursor: Any, found: Sequence[tuple[int, int, int, int]]) -> None:
     cursor.execute(
         'INSERT INTO missing_session AS m (series_id, "window", looks, attempt_id, seen_at)'
         " SELECT g.series_id, tstzrange(g.starts, g.ends), 1, g.attempt_id, clock_timestamp()"
@@ -178,7 +198,7 @@ def _note_missing(cursor: Any, advances: Sequence[Advance]) -> None:
 
 
 def _prove_not_listed(cursor: Any, advances: Sequence[Advance]) -> None:
-    """Explain the empty run before the first bar ever, and reopen what an earlier bar disproves.
+    """Explain the empty run before the first bar ever.
 
     Slices end in any order, so each finish compares all that is known with the first bar as it is
     now: the result does not depend on the order.
@@ -215,13 +235,26 @@ def _prove_not_listed(cursor: Any, advances: Sequence[Advance]) -> None:
         " clock_timestamp(), clock_timestamp() + %s FROM early GROUP BY series_id",
         [ids, NOT_LISTED_GOOD_FOR],
     )
-    # A proof that an earlier bar disproves is withdrawn; the sessions are planned and asked again.
+
+
+def _withdraw_not_listed(cursor: Any, series_ids: Sequence[int]) -> list[Withdrawn]:
+    """Cut not_listed proofs back to what lies before the first bar ever."""
     cursor.execute(
-        "DELETE FROM empty_proof p USING coverage c WHERE p.series_id = ANY(%s)"
+        "WITH gone AS (DELETE FROM empty_proof p USING coverage c WHERE p.series_id = ANY(%s)"
         " AND c.series_id = p.series_id AND p.reason = 'not_listed'"
-        ' AND lower(p."window") >= c.first_ts',
-        [ids],
+        ' AND upper(p."window") > c.first_ts RETURNING p.*, c.first_ts),'
+        " kept AS (INSERT INTO empty_proof"
+        ' (series_id, "window", reason, attempt_id, proven_at, expires_at)'
+        ' SELECT series_id, tstzrange(lower("window"), first_ts), reason, attempt_id, proven_at,'
+        ' expires_at FROM gone WHERE lower("window") < first_ts)'
+        ' SELECT series_id, greatest(lower("window"), first_ts), upper("window"), attempt_id'
+        " FROM gone",
+        [list(series_ids)],
     )
+    return [
+        Withdrawn(series_id, Window(start, end), attempt_id)
+        for series_id, start, end, attempt_id in cursor.fetchall()
+    ]
 
 
 def _series(advances: Sequence[Advance]) -> set[int]:
@@ -238,7 +271,7 @@ def _merge(series_id: int, advances: Sequence[Advance]) -> Advance:
         series_id=series_id,
         attempt_id=own[-1].attempt_id,
         covered=covered,
-        missing=Ranges.empty(),
+        missing=(),
         not_listed=Ranges.empty(),
         first_us=min(firsts, default=None),
     )

@@ -13,7 +13,9 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.errors import UnknownJob
 from ingestion.domain.spec import JobSpec
 from ingestion.domain.states import (
+    TRANSITIONS,
     Desired,
+    ForbiddenTransition,
     JobKind,
     JobState,
     Outcome,
@@ -68,6 +70,21 @@ def lock_job(job_id: int) -> JobRow:
         spec=JobSpec.from_json(orjson.loads(row[9])),
         poll_seconds=row[10],
     )
+
+
+def account_of(job_id: int) -> int:
+    """Return a job's account without locking the job; raises UnknownJob."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT account_id FROM job WHERE id = %s", [job_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise UnknownJob(job_id)
+    return int(row[0])
+
+
+def forbidden(job: JobRow, new: JobState) -> ForbiddenTransition:
+    """Build the error for a move that the verb does not offer from the job's state."""
+    return ForbiddenTransition(job.state, new, allowed=frozenset(TRANSITIONS[job.state]))
 
 
 def move(

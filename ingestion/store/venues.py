@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from django.db import connection
 
-from ingestion.calendars import sessions_for
 from ingestion.domain.windows import from_us
-from providers.sessions import NO_BREAK
+from providers.sessions import NO_BREAK, Sessions
 
 
-def ensure_venue_sessions(venue: str) -> None:
+def ensure_venue_sessions(sessions: Sessions) -> None:
     """Write the sessions of a venue unless they are there already."""
+    venue = sessions.venue
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM venue_session WHERE venue = %s)", [venue])
         (present,) = cursor.fetchone()
         if present:
             return
-        sessions = sessions_for(venue)
         # Two jobs may do this at once: the loser's rows are dropped by the key.
         cursor.execute(
             "CREATE TEMP TABLE venue_session_stage (LIKE venue_session) ON COMMIT DROP"

@@ -1,0 +1,218 @@
+"""Decide what follows a failed try, and write it down with its attempt."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from dataclasses import replace
+from typing import assert_never
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+
+from ingestion.domain import pacing
+from ingestion.domain.actor import SYSTEM
+from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision, decide
+from ingestion.domain.states import AttemptOutcome
+from ingestion.domain.windows import from_us, to_us
+from ingestion.services.fetch_slice import Failed, Yielded
+from ingestion.store import attempts, audit, budgets, slices
+from ingestion.store.clock import database_now
+from ingestion.store.retry_classes import load_retry_class
+from providers.errors import (
+    ErrorFamily,
+    ProviderError,
+    ThrottledError,
+    UnknownSymbol,
+    UnsupportedRequest,
+)
+
+log = structlog.get_logger(__name__)
+
+# How long nothing is sent after a 429 that names no time.
+_UNSTATED_BLOCK_SECONDS = 1.0
+_ERROR_LENGTH = 1000
+
+
+def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDecision | None:
+    """Put a slice back, let it die, or stop its account; None if its lease was lost meanwhile.
+
+    An unknown exception is recorded with its trace, as family `bug`.
+    """
+    error = failed.error
+    family = error.family if isinstance(error, ProviderError) else ErrorFamily.BUG
+    claimed = failed.claimed
+    with transaction.atomic():
+        budgets.lock_account(account_id)
+        decision = decide(
+            family=family,
+            tries=claimed.tries,
+            crashes=claimed.crashes,
+            retry_class=replace(load_retry_class(claimed.retry_class), tries=claimed.max_tries),
+            retry_after=error.retry_after if isinstance(error, ProviderError) else None,
+            now=database_now(),
+            random01=random.random(),
+        )
+        if isinstance(error, ThrottledError):
+            _slow_down(failed, error, account_id=account_id)
+        if not _put_back(failed, decision):
+            return None
+        if isinstance(decision, PauseAccount) and budgets.open_circuit(
+            account_id, reason=_text(error)
+        ):
+            audit.record(
+                actor=SYSTEM,
+                action="account.open_circuit",
+                object_type="account",
+                object_id=account_id,
+                reason=_text(error),
+            )
+        if isinstance(error, UnknownSymbol | UnsupportedRequest):
+            slices.bury_series(
+                job_id=claimed.job_id,
+                series_id=claimed.series_id,
+                error_class=error.name,
+                error=_text(error),
+            )
+        _record(failed, decision, account_id=account_id, executor_id=executor_id)
+    if family is ErrorFamily.BUG:
+        log.error("slice_bug", slice_id=claimed.slice_id, exc_info=error)
+    return decision
+
+
+def give_back(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
+    """Return a slice untouched; it burns no try."""
+    claimed = yielded.claimed
+    with transaction.atomic():
+        owned = slices.put_back(
+            [
+                slices.PutBack(
+                    slice_id=claimed.slice_id,
+                    token=claimed.token,
+                    seconds=yielded.seconds,
+                    burns_try=False,
+                    dead=False,
+                    error_class="",
+                    error="",
+                )
+            ]
+        )
+        if not owned or not yielded.tally.requests:
+            return
+        (number,) = attempts.next_attempt_ids(1)
+        attempts.insert_attempts(
+            [
+                attempts.AttemptRecord(
+                    attempt_id=number,
+                    slice_id=claimed.slice_id,
+                    job_id=claimed.job_id,
+                    series_id=claimed.series_id,
+                    account_id=account_id,
+                    n=claimed.tries + 1,
+                    executor_id=executor_id,
+                    leased_at=claimed.leased_at,
+                    begun_at=yielded.tally.begun_at,
+                    outcome=AttemptOutcome.YIELDED,
+                    requests=yielded.tally.requests,
+                    pages=yielded.tally.pages,
+                    waited=yielded.tally.waited,
+                )
+            ]
+        )
+
+
+def _put_back(failed: Failed, decision: RetryDecision) -> bool:
+    seconds, burns, dead = 0.0, False, False
+    match decision:
+        case Retry():
+            seconds = max(0.0, (decision.at - database_now()).total_seconds())
+            burns = decision.burns_try
+        case GiveUp():
+            burns, dead = True, True
+        case PauseAccount():
+            pass
+        case _:
+            assert_never(decision)
+    return bool(
+        slices.put_back(
+            [
+                slices.PutBack(
+                    slice_id=failed.claimed.slice_id,
+                    token=failed.claimed.token,
+                    seconds=seconds,
+                    burns_try=burns,
+                    dead=dead,
+                    error_class=type(failed.error).__name__,
+                    error=_text(failed.error),
+                )
+            ]
+        )
+    )
+
+
+def _slow_down(failed: Failed, error: ThrottledError, *, account_id: int) -> None:
+    """Block the account as the provider asks, and stretch its spacing once per episode."""
+    seconds = error.retry_after if error.retry_after is not None else _UNSTATED_BLOCK_SECONDS
+    budgets.block_account(account_id, seconds=seconds)
+    now_us = to_us(database_now())
+    sent_us = to_us(failed.sent_at) if failed.sent_at else now_us
+    for budget_id, budget in budgets.lock_budgets(account_id, []).account:
+        if isinstance(budget, pacing.QuotaBudget):
+            continue
+        slower = pacing.throttled(budget, sent_at_us=sent_us, now_us=now_us)
+        if slower is not budget:
+            budgets.save_pace(budget_id, slower)
+
+
+def _record(
+    failed: Failed, decision: RetryDecision, *, account_id: int, executor_id: UUID
+) -> None:
+    claimed, error = failed.claimed, failed.error
+    (number,) = attempts.next_attempt_ids(1)
+    detail: dict[str, object] = {"error": _text(error)}
+    if isinstance(error, ProviderError):
+        detail |= {"family": error.family.value, "status": error.status}
+    else:
+        detail |= {"family": ErrorFamily.BUG.value, "trace": traceback.format_exception(error)}
+    if isinstance(decision, GiveUp):
+        detail["reason"] = decision.reason
+    attempts.insert_attempts(
+        [
+            attempts.AttemptRecord(
+                attempt_id=number,
+                slice_id=claimed.slice_id,
+                job_id=claimed.job_id,
+                series_id=claimed.series_id,
+                account_id=account_id,
+                n=claimed.tries + 1,
+                executor_id=executor_id,
+                leased_at=claimed.leased_at,
+                begun_at=failed.tally.begun_at,
+                outcome=AttemptOutcome.DEAD if isinstance(decision, GiveUp) else AttemptOutcome.RETRY,
+                requests=failed.tally.requests,
+                pages=failed.tally.pages,
+                waited=failed.tally.waited,
+                rows_in=failed.rows_in,
+                quarantined=len(failed.refused),
+                error_class=type(error).__name__,
+                detail=detail,
+            )
+        ]
+    )
+    attempts.insert_refused(
+        [
+            attempts.RefusedRow(
+                attempt_id=number,
+                series_id=claimed.series_id,
+                ts=from_us(row.ts_us) if row.ts_us is not None else None,
+                reason=row.reason,
+                raw=row.raw,
+            )
+            for row in failed.refused
+        ]
+    )
+
+
+def _text(error: BaseException) -> str:
+    return str(error)[:_ERROR_LENGTH]

@@ -1,0 +1,329 @@
+"""Fetch one slice page by page and validate what arrived; runs in a thread, never in PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ingestion.calendars import expectation_for
+from ingestion.domain.expectation import Expectation
+from ingestion.domain.quality import DEFAULT_MAX_BAD_FRACTION, Verdict, validate
+from ingestion.domain.windows import MICROSECOND, Window, to_us
+from ingestion.services.permits import NoPermit, PermitDesk
+from ingestion.store.claim import Claimed
+from ingestion.store.crashpoints import crash_point
+from ingestion.store.series import SeriesFacts
+from providers.bars import Bars
+from providers.base import Adapter, Edge
+from providers.bytebudget import ByteBudget
+from providers.errors import NoData, ProviderError, TransientError
+from providers.types import BarQuery, Credentials, Page
+
+# Decoding a large body takes several times its size: one at a time keeps the process small.
+_LARGE_BODY = 1024 * 1024
+_DECODING = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Hold everything a fetch needs of one provider; made by the shells from the settings."""
+
+    adapter: Adapter
+    credentials: Credentials
+    base_url: str
+    edge: Edge
+    bytes_in_flight: ByteBudget
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRules:
+    """Hold the user's limits for what may be stored."""
+
+    minimum_bars: int = 0
+    max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Hold one refused row; `ts_us` is None where it is no possible time."""
+
+    ts_us: int | None
+    reason: str
+    raw: object
+
+
+@dataclass(slots=True)
+class Tally:
+    """Count what one try costs, while it goes on."""
+
+    requests: int = 0
+    pages: int = 0
+    payload_bytes: int = 0
+    payload_sha: str = ""
+    waited: dict[str, float] = field(default_factory=dict)
+    begun_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Hold the validated bars of one slice.
+
+    `resume_from` is set where the slice was given back in mid-pagination: everything before it is
+    complete. `proven_until_us` is how far silence means "no bar".
+    """
+
+    claimed: Claimed
+    facts: SeriesFacts
+    window: Window
+    bars: Bars
+    refused: tuple[Refused, ...]
+    rows_in: int
+    collapsed: int
+    proven_until_us: int | None
+    resume_from: datetime | None
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Hold what went wrong with one try; refused rows are kept for the quarantine."""
+
+    claimed: Claimed
+    facts: SeriesFacts
+    error: ProviderError | Exception
+    sent_at: datetime | None
+    tally: Tally
+    refused: tuple[Refused, ...] = ()
+    rows_in: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """Say that a slice is to be given back untouched: a pause, a drain or an empty budget."""
+
+    claimed: Claimed
+    facts: SeriesFacts
+    tally: Tally
+    seconds: float
+
+
+    @classmethod
+    def of(cls, claimed: Claimed, facts: SeriesFacts) -> Yielded:
+        """Give a slice back at once, as if it had never been claimed."""
+        return cls(claimed, facts, Tally(), seconds=0.0)
+
+
+class BadBatch(TransientError):
+    """Signal that too little of an answer is fit to be stored."""
+
+
+def fetch_slice(
+    claimed: Claimed,
+    facts: SeriesFacts,
+    *,
+    access: Access,
+    permits: PermitDesk,
+    rules: QualityRules,
+    send_at: float,
+    good_until: float,
+    stopped: Callable[[int], bool],
+) -> Fetched | Failed | Yielded:
+    """Fetch a claimed slice; `send_at` and `good_until` are its first permit, monotonic seconds."""
+    tally = Tally()
+    query = facts.query(claimed.start, claimed.end)
+    try:
+        pages, resume_from = _fetch_pages(
+            query,
+            claimed=claimed,
+            access=access,
+            permits=permits,
+            permit=(send_at, good_until),
+            stopped=stopped,
+            tally=tally,
+        )
+    except NoPermit as nothing:
+        return Yielded(claimed, facts, tally, seconds=nothing.seconds)
+    except NoData:
+        pages, resume_from = [], None
+    except ProviderError as error:
+        return Failed(claimed, facts, error, sent_at=tally.begun_at, tally=tally)
+    except Exception as error:  # noqa: BLE001 an unknown exception is a bug, recorded with its trace
+        return Failed(claimed, facts, error, sent_at=tally.begun_at, tally=tally)
+    crash_point("fetch.after_response")
+    end = resume_from or claimed.end
+    if end <= claimed.start:
+        return _validate(
+        claimed,
+        facts,
+        pages,
+        window=Window(claimed.start, end),
+        resume_from=resume_from,
+        access=access,
+        rules=rules,
+        tally=tally,
+    )
+
+
+def _fetch_pages(
+    query: BarQuery,
+    *,
+    claimed: Claimed,
+    access: Access,
+    permits: PermitDesk,
+    permit: tuple[float, float],
+    stopped: Callable[[int], bool],
+    tally: Tally,
+) -> tuple[list[Page], datetime | None]:
+    """Fetch page after page; the second value is where to resume after an early end."""
+    pages: list[Page] = []
+    token: str | None = None
+    while True:
+        try:
+            permits.wait(permit, job_id=claimed.job_id, waited=tally.waited)
+        except NoPermit:
+            if pages and pages[-1].resume_from:
+                return pages, pages[-1].resume_from
+            raise
+        tally.begun_at = permits.database_time()
+        page = _fetch_page(query, token=token, access=access, tally=tally)
+        pages.append(page)
+        token = page.next_token
+        if token is None:
+            return pages, None
+        if page.resume_from and stopped(claimed.job_id):
+            return pages, page.resume_from
+        permit = permits.EXPIRED
+
+
+def _fetch_page(
+    query: BarQuery, *, token: str | None, access: Access, tally: Tally
+) -> Page:
+    adapter = access.adapter
+    if not adapter.capabilities.networked:
+        page = adapter.fetch_page(
+            query,
+            token=token,
+            credentials=access.credentials,
+            base_url=access.base_url,
+            edge=access.edge,
+        )
+        tally.requests += 1
+    else:
+        request = adapter.build_request(
+            query, token=token, credentials=access.credentials, base_url=access.base_url
+        )
+        tally.requests += 1
+        with access.bytes_in_flight.hold():
+            response = access.edge.send(request)
+            large = len(response.body) > _LARGE_BODY
+            with _DECODING if large else contextlib.nullcontext():
+                page = adapter.parse(query, response)
+    tally.pages += 1
+    tally.payload_bytes += page.payload_bytes
+    tally.payload_sha = page.payload_sha
+    return page
+
+
+def _validate(
+    claimed: Claimed,
+    facts: SeriesFacts,
+    pages: list[Page],
+    *,
+    window: Window,
+    resume_from: datetime | None,
+    access: Access,
+    rules: QualityRules,
+    tally: Tally,
+) -> Fetched | Failed:
+    bars = Bars.concat([page.bars for page in pages])
+    expectation = expectation_for(
+        venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
+    )
+    delay_us = access.adapter.capabilities.finality_delay // MICROSECOND
+    as_of_us = to_us(tally.begun_at) if tally.begun_at else 0
+    verdict = validate(
+        bars,
+        window=window,
+        expectation=expectation,
+        as_of_us=as_of_us,
+        finality_delay_us=delay_us,
+        minimum_bars=rules.minimum_bars,
+        max_bad_fraction=rules.max_bad_fraction,
+    )
+    refused = _refused(pages, bars, verdict)
+    if verdict.failed:
+        return Failed(
+            claimed,
+            facts,
+            BadBatch(
+                f"{facts.provider} sent {facts.symbol}/{facts.timeframe} bars that cannot be"
+                f" stored: {verdict.failed}; `SELECT * FROM quarantine` shows the rows",
+                provider=facts.provider,
+            ),
+            sent_at=tally.begun_at,
+            tally=tally,
+            refused=refused,
+            rows_in=len(bars),
+        )
+    return Fetched(
+        claimed=claimed,
+        facts=facts,
+        window=window,
+        bars=verdict.good,
+        refused=refused,
+        rows_in=len(bars),
+        collapsed=verdict.collapsed,
+        proven_until_us=_proven_until(
+            pages, expectation=expectation, settled_us=as_of_us - delay_us, window=window
+        ),
+        resume_from=resume_from,
+        tally=tally,
+    )
+
+
+def _proven_until(
+    pages: list[Page], *, expectation: Expectation, settled_us: int, window: Window
+) -> int | None:
+    """Return up to where silence means "no bar": not beyond a truncation, not into the unsettled.
+
+    Bars whose end, and the provider's delay after it, lie in the future may still arrive.
+    """
+    limits = [to_us(page.proven_until) for page in pages if page.proven_until is not None]
+    if window.end_us > settled_us:
+        units = expectation.units_between(window.start_us, window.end_us)
+        if expectation.timeframe.is_intraday:
+            step = expectation.timeframe.duration // MICROSECOND
+            limits.append(settled_us // step * step)
+        else:
+            open_units = units.starts[expectation.bar_ends(units.starts) > settled_us]
+            limits.extend(int(start) for start in open_units[:1])
+    return min(limits, default=None)
+
+
+def _refused(pages: list[Page], bars: Bars, verdict: Verdict) -> tuple[Refused, ...]:
+    """Pair refused rows with what the provider sent."""
+    if not len(verdict.bad_rows):
+        return ()
+    rows: list[Refused] = []
+    for row, reason in zip(verdict.bad_rows.tolist(), verdict.reasons, strict=True):
+        page, index = _locate(pages, row)
+        stamp = int(bars.ts[row])
+        rows.append(
+            Refused(
+                ts_us=stamp if reason != "bad_stamp" else None,
+                reason=str(reason),
+                raw=page.raw_row(index),
+            )
+        )
+    return tuple(rows)
+
+
+def _locate(pages: list[Page], row: int) -> tuple[Page, int]:
+    for page in pages:
+        if row < len(page.bars):
+            return page, row
+        row -= len(page.bars)
+    raise IndexError(row)

@@ -1,0 +1,228 @@
+"""Finish a batch of fetched slices: bars, coverage, proofs, checkpoint, attempts, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from ingestion.calendars import expectation_for
+from ingestion.domain.coverage import Ranges
+from ingestion.domain.expectation import Expectation
+from ingestion.domain.judgement import Judgement, judge_coverage
+from ingestion.domain.states import AttemptOutcome
+from ingestion.domain.windows import from_us, to_us
+from ingestion.services.fetch_slice import Fetched
+from ingestion.store import attempts, checkpoints, coverage, slices
+from ingestion.store.bars import SeriesBars, WriteCounts, write_bars
+from ingestion.store.claim import Claimed
+from ingestion.store.crashpoints import crash_point
+from ingestion.store.series import SeriesFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Count what a batch did; `fenced` slices belong to somebody else by now."""
+
+    slices: int
+    fenced: int
+    rows: int
+    inserted: int
+    unchanged: int
+    revised: int
+
+
+def finish_slices(fetched: Sequence[Fetched], *, account_id: int, executor_id: UUID) -> Finish:
+    """Commit a batch in one transaction.
+
+    Slices whose lease was lost are dropped from it without a trace: their rows belong to whoever
+    holds the lease now.
+    """
+    with transaction.atomic():
+        owned_ids = slices.finish_slices([_finished(one) for one in fetched])
+        owned = [one for one in fetched if one.claimed.slice_id in owned_ids]
+        counts = _store(owned, account_id=account_id, executor_id=executor_id) if owned else []
+        crash_point("finish.before_commit")
+    crash_point("finish.after_commit")
+    return Finish(
+        slices=len(owned),
+        fenced=len(fetched) - len(owned),
+        rows=sum(len(one.bars) for one in owned),
+        inserted=sum(one.inserted for one in counts),
+        unchanged=sum(one.unchanged for one in counts),
+        revised=sum(one.revised for one in counts),
+    )
+
+
+def finish_covered(claimed: Sequence[Claimed], *, account_id: int, executor_id: UUID) -> int:
+    """Close slices of which nothing was wanted any more, without a request; return how many."""
+    if not claimed:
+        return 0
+    with transaction.atomic():
+        owned = slices.finish_slices(
+            [slices.Finished(one.slice_id, one.token, last_ts=None, rows=0) for one in claimed]
+        )
+        mine = [one for one in claimed if one.slice_id in owned]
+        checkpoints.advance((one.job_id, one.series_id) for one in mine)
+        attempts.insert_attempts(
+            [
+                attempts.AttemptRecord(
+                    attempt_id=attempt_id,
+                    slice_id=one.slice_id,
+                    job_id=one.job_id,
+                    series_id=one.series_id,
+                    account_id=account_id,
+                    n=one.tries + 1,
+                    executor_id=executor_id,
+                    leased_at=one.leased_at,
+                    begun_at=None,
+                    outcome=AttemptOutcome.SKIPPED,
+                )
+                for one, attempt_id in zip(
+                    mine, attempts.next_attempt_ids(len(mine)), strict=True
+                )
+            ]
+        )
+    return len(mine)
+
+
+def _finished(one: Fetched) -> slices.Finished:
+    return slices.Finished(
+        slice_id=one.claimed.slice_id,
+        token=one.claimed.token,
+        last_ts=from_us(int(one.bars.ts[-1])) if len(one.bars) else None,
+        rows=len(one.bars),
+        resume_from=one.resume_from,
+    )
+
+
+def _store(
+    owned: Sequence[Fetched], *, account_id: int, executor_id: UUID
+) -> list[WriteCounts]:
+    numbers = attempts.next_attempt_ids(len(owned))
+    counts = write_bars(
+        connection,
+        [
+            SeriesBars(
+                series_id=one.claimed.series_id,
+                attempt_id=number,
+                window_start_us=one.window.start_us,
+                window_end_us=one.window.end_us,
+                bars=one.bars,
+            )
+            for one, number in zip(owned, numbers, strict=True)
+        ],
+    )
+    crash_point("finish.after_bars")
+    withdrawn = coverage.advance_coverage(_judge_all(owned, numbers))
+    coverage.note_missing(_units_of(withdrawn, owned))
+    checkpoints.advance((one.claimed.job_id, one.claimed.series_id) for one in owned)
+    attempts.insert_attempts(
+        [
+            _attempt(one, number, count, account_id=account_id, executor_id=executor_id)
+            for one, number, count in zip(owned, numbers, counts, strict=True)
+        ]
+    )
+    attempts.insert_refused(
+        [
+            attempts.RefusedRow(
+                attempt_id=number,
+                series_id=one.claimed.series_id,
+                ts=from_us(row.ts_us) if row.ts_us is not None else None,
+                reason=row.reason,
+                raw=row.raw,
+            )
+            for one, number in zip(owned, numbers, strict=True)
+            for row in one.refused
+        ]
+    )
+    return counts
+
+
+def _judge_all(owned: Sequence[Fetched], numbers: Sequence[int]) -> list[coverage.Advance]:
+    known = coverage.known_coverage([(one.claimed.series_id, one.window) for one in owned])
+    advances = []
+    for one, number, before in zip(owned, numbers, known, strict=True):
+        first_here = int(one.bars.ts[0]) if len(one.bars) else None
+        firsts = [us for us in (first_here, before.first_us) if us is not None]
+        verdict = _judge(one, loaded=before.loaded, first_us=min(firsts, default=None))
+        advances.append(
+            coverage.Advance(
+                series_id=one.claimed.series_id,
+                attempt_id=number,
+                covered=verdict.covered,
+                missing=tuple(
+                    zip(verdict.missing.starts.tolist(), verdict.missing.ends.tolist(), strict=True)
+                ),
+                not_listed=verdict.not_listed,
+                first_us=first_here,
+            )
+        )
+    return advances
+
+
+def _units_of(
+    withdrawn: Sequence[coverage.Withdrawn], owned: Sequence[Fetched]
+) -> list[tuple[int, int, int, int]]:
+    """Split what is unexplained again into its sessions: the provider had nothing for them."""
+    facts = {one.claimed.series_id: one.facts for one in owned}
+    found = []
+    for gone in withdrawn:
+        units = _expectation(facts[gone.series_id]).units_between(
+            gone.window.start_us, gone.window.end_us
+        )
+        found += [
+            (gone.series_id, start, end, gone.attempt_id)
+            for start, end in zip(units.starts.tolist(), units.ends.tolist(), strict=True)
+        ]
+    return found
+
+
+def _expectation(facts: SeriesFacts) -> Expectation:
+    return expectation_for(
+        venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
+    )
+
+
+def _judge(one: Fetched, *, loaded: Ranges, first_us: int | None) -> Judgement:
+    facts, window = one.facts, one.window
+    return judge_coverage(
+        window=window,
+        proven_until=one.proven_until_us,
+        units=_expectation(facts).units_between(window.start_us, window.end_us),
+        stamps=one.bars.ts,
+        first_bar_ever=first_us,
+        listed_from=to_us(facts.listed_from) if facts.listed_from else None,
+        loaded=loaded,
+    )
+
+
+def _attempt(
+    one: Fetched, number: int, count: WriteCounts, *, account_id: int, executor_id: UUID
+) -> attempts.AttemptRecord:
+    claimed = one.claimed
+    return attempts.AttemptRecord(
+        attempt_id=number,
+        slice_id=claimed.slice_id,
+        job_id=claimed.job_id,
+        series_id=claimed.series_id,
+        account_id=account_id,
+        n=claimed.tries + 1,
+        executor_id=executor_id,
+        leased_at=claimed.leased_at,
+        begun_at=one.tally.begun_at,
+        outcome=AttemptOutcome.YIELDED if one.resume_from else AttemptOutcome.DONE,
+        requests=one.tally.requests,
+        pages=one.tally.pages,
+        waited=one.tally.waited,
+        rows_in=one.rows_in,
+        inserted=count.inserted,
+        unchanged=count.unchanged,
+        revised=count.revised,
+        vanished=count.vanished if claimed.refetch else 0,
+        quarantined=len(one.refused),
+        detail={"collapsed": one.collapsed} if one.collapsed else {},
+        payload_sha=one.tally.payload_sha,
+    )

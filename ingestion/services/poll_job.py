@@ -1,0 +1,52 @@
+"""Let a realtime job ask for the newest bars, by re-arming its one slice per series."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from ingestion.domain.actor import SYSTEM
+from ingestion.domain.spec import SeriesSpec
+from ingestion.domain.states import Desired, JobState
+from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
+from ingestion.store import jobs, slices
+from ingestion.store.coverage import loaded_and_explained
+
+
+def poll_job(job_id: int, *, now: datetime) -> int:
+    """Arm the slices of a due poll; return how many series will be asked.
+
+    A window begins where coverage ends and reaches to the end of the bar that is forming now, at
+    most one slice span. A series whose last poll is still open is left alone.
+    """
+    with transaction.atomic():
+        job = jobs.lock_job(job_id)
+        if job.desired is not Desired.RUN or job.poll_seconds is None:
+            return 0
+        if job.state not in (JobState.QUEUED, JobState.RUNNING):
+            return 0
+        armed = sum(
+            slices.rearm(
+                job_id=job_id,
+                series_id=series.series_id,
+                account_id=job.account_id,
+                window=poll_window(series, start=job.spec.start, now=now),
+            )
+            for series in job.spec.series
+        )
+        jobs.set_next_poll(job_id, at=now + timedelta(seconds=job.poll_seconds))
+        if job.state is JobState.QUEUED:
+            jobs.move(job, JobState.RUNNING, actor=SYSTEM)
+    return armed
+
+
+def poll_window(series: SeriesSpec, *, start: datetime, now: datetime) -> Window:
+    """Return what a poll of a series asks for: from the watermark to the end of the forming bar."""
+    step = series.timeframe.duration // MICROSECOND
+    end_us = (to_us(now) // step + 1) * step
+    start_us = min(to_us(start), end_us - step)
+    known = loaded_and_explained(series.series_id, Window.of_us(start_us, end_us))
+    first_hole = min(known.watermark(start_us), end_us - step)
+    oldest = end_us - series.span // MICROSECOND
+    return Window(from_us(max(first_hole, oldest)), from_us(end_us))

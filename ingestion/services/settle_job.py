@@ -1,0 +1,59 @@
+"""Settle a job: the last word on where it stands."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from django.db import transaction
+
+from ingestion.domain.actor import SYSTEM, Actor
+from ingestion.domain.states import Desired, JobState, Outcome, Settlement, next_state
+from ingestion.store import jobs, slices
+from ingestion.store.crashpoints import crash_point
+
+# How long after a pause or cancel a request may hang before its lease is taken away.
+PATIENCE_SECONDS = 5.0
+
+
+def settle_job(job_id: int, *, actor: Actor = SYSTEM) -> JobState:
+    """Bring a job's state in line with its slices and with what people asked."""
+    with transaction.atomic():
+        state = settle_locked(jobs.lock_job(job_id), actor=actor)
+        crash_point("settle.before_commit")
+    crash_point("settle.after_commit")
+    return state
+
+
+def settle_locked(job: jobs.JobRow, *, actor: Actor) -> JobState:
+    """Settle a job that the caller's transaction has locked; return its state afterwards."""
+    counts = jobs.count_slices(job.job_id)
+    if counts.leased and job.desired is not Desired.RUN and job.desired_seconds > PATIENCE_SECONDS:
+        slices.release_leases(job.job_id)
+        counts = jobs.count_slices(job.job_id)
+    settlement = next_state(
+        state=job.state, desired=job.desired, planned=job.planned, slices=counts
+    )
+    if settlement.state is not job.state:
+        _enter(job, settlement, actor=actor)
+    return settlement.state
+
+
+def _enter(job: jobs.JobRow, settlement: Settlement, *, actor: Actor) -> None:
+    match settlement.state:
+        case JobState.COMPLETED:
+            outcome = settlement.outcome
+            if outcome is Outcome.COMPLETE and jobs.has_missing_sessions(job.spec):
+                outcome = Outcome.PARTIAL
+            jobs.move(job, JobState.COMPLETED, actor=actor, outcome=outcome)
+        case JobState.FAILED:
+            error_class, error = jobs.first_death(job.job_id)
+            jobs.move(job, JobState.FAILED, actor=actor, error_class=error_class, error=error)
+        case JobState.CANCELLED:
+            slices.cancel_open(job.job_id)
+            jobs.move(job, JobState.CANCELLED, actor=actor)
+        case JobState.PAUSED | JobState.RUNNING | JobState.QUEUED:
+            jobs.move(job, settlement.state, actor=actor)
+        case JobState.DRAFT:
+            raise AssertionError("nothing settles into a draft")
+        case _:
+            assert_never(settlement.state)

@@ -1,0 +1,55 @@
+"""Celery's shells: hints arrive here and call one service each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+from django.conf import settings
+
+from ingestion.hints import queue_has_room
+from ingestion.provider_access import access_for_account, quality_rules
+from ingestion.process import this_executor
+from ingestion.services.housekeeping import keep_house
+from ingestion.services.plan_job import plan_or_fail
+from ingestion.services.run_slices import RunLimits, run_slices
+from ingestion.services.tick import tick as run_tick
+
+HINT_EXPIRES = 30
+
+
+@shared_task(name="ingestion.tasks.tick")
+def tick() -> None:
+    """Reap, poll, settle, and hint at what is to be planned or fetched."""
+    report = run_tick(now=datetime.now(UTC), processes=settings.FETCH_PROCESSES)
+    for job_id in report.plan:
+        plan.apply_async(args=[job_id], queue="control", expires=HINT_EXPIRES)
+    if report.fetch and queue_has_room("fetch", most=2 * settings.FETCH_PROCESSES):
+        for account_id, count in report.fetch:
+            for _ in range(count):
+                fetch.apply_async(args=[account_id], queue="fetch", expires=HINT_EXPIRES)
+
+
+@shared_task(name="ingestion.tasks.plan")
+def plan(job_id: int) -> str:
+    """Plan a job on from its cursor."""
+    return "planned" if plan_or_fail(job_id) else "goes on later"
+
+
+@shared_task(name="ingestion.tasks.fetch")
+def fetch(account_id: int) -> str:
+    """Work on an account's due slices for at most 25 s."""
+    report = run_slices(
+        account_id=account_id,
+        executor=this_executor(),
+        access=access_for_account(account_id),
+        rules=quality_rules(),
+        limits=RunLimits(processes=settings.FETCH_PROCESSES),
+    )
+    return str(report) if report else "no free fetch slot"
+
+
+@shared_task(name="ingestion.tasks.housekeeping")
+def housekeeping() -> str:
+    """Make partitions ahead of time and forget executors that are long gone."""
+    return str(keep_house(now=datetime.now(UTC)))
