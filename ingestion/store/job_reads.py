@@ -58,7 +58,8 @@ class JobRow:
 
 _JOBS = """
 SELECT j.id, j.workload, j.kind, j.state, j.desired, j.desired_at, j.outcome,
-       j.wait_reason, j.wait_until, j.priority, j.tries, j.retry_class, j.max_concurrency, j.max_slices_per_round,
+       j.wait_reason, j.wait_until, j.priority, j.tries, j.retry_class,
+       j.max_concurrency, j.max_slices_per_round,
        j.poll_seconds, j.planned, j.created_at, j.started_at, j.ended_at, j.error_class, j.error,
        d.name, d.freshness, d.deadline,
        a.provider, a.id, a.circuit, a.circuit_reason, a.blocked_until, a.paced_until,

@@ -34,15 +34,19 @@ _DATABASE = (DatabaseError, InterfaceError, psycopg.Error)
 
 
 class Spoken(click.ClickException):
-    """Carry one sentence for the person at the terminal, and the exit code."""
+    """Carry one sentence for the person at the terminal; the command has failed."""
 
-    def __init__(self, sentence: str, *, exit_code: int = FAILED) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code
+    exit_code = FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the sentence to standard error."""
         click.echo(f"mdc: {self.format_message()}", file=file, err=file is None)
+
+
+class SpokenUsage(Spoken):
+    """Carry one sentence about a command that cannot be meant."""
+
+    exit_code = WRONG_USAGE
 
 
 class SpeakingCommand(click.Command):
@@ -59,7 +63,7 @@ class SpeakingCommand(click.Command):
 def speak(error: Exception) -> Spoken:
     """Return what to say of an expected error."""
     if isinstance(error, _USAGE):
-        return Spoken(_sentence(error), exit_code=WRONG_USAGE)
+        return SpokenUsage(_sentence(error))
     if isinstance(error, _DATABASE):
         return Spoken(_database_sentence(error))
     return Spoken(_sentence(error))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 
 import click
 
-from mdc.cli.errors import WRONG_USAGE, Spoken
+from mdc.cli.errors import SpokenUsage
 from providers.base import RateLimit
 from providers.errors import UnknownTimeframe
 from providers.types import Timeframe
@@ -53,87 +53,55 @@ class Given:
         return self.moment + timedelta(days=1) if self.whole_day else self.moment
 
 
-class MomentType(click.ParamType):
+def moment(text: str) -> Given:
     """Read 2024-01-31 or 2024-01-31T09:30Z; a time without an offset is UTC."""
-
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Given:
-        """Return a Given."""
-        if isinstance(value, Given):
-            return value
-        text = str(value).strip()
-        try:
-            try:
-                given = Given(text, datetime.combine(date.fromisoformat(text), time(), UTC), True)
-            except ValueError:
-                moment = datetime.fromisoformat(text)
-                moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-                given = Given(text, moment.astimezone(UTC), False)
-        except (ValueError, OverflowError):
-            self.fail(f"{text!r} is no date; write 2024-01-31 or 2024-01-31T09:30Z", param, ctx)
-        if given.moment.year not in _YEARS:
-            self.fail(f"{text} lies outside the years that mdc knows", param, ctx)
-        return given
+    try:
+        given = _given(text.strip())
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is no date; write 2024-01-31 or 2024-01-31T09:30Z"
+        ) from None
+    if given.moment.year not in _YEARS:
+        raise click.BadParameter(f"{text} lies outside the years that mdc knows")
+    return given
 
 
-class RateType(click.ParamType):
+def _given(text: str) -> Given:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        instant = datetime.fromisoformat(text)
+        instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return Given(text, instant.astimezone(UTC), whole_day=False)
+    return Given(text, datetime.combine(day, time(), UTC), whole_day=True)
+
+
+def rate(text: str) -> RateLimit:
     """Read 5/s, 60/min, 1000/day or 10/30s."""
-
-    name = "rate"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> RateLimit:
-        """Return a RateLimit."""
-        if isinstance(value, RateLimit):
-            return value
-        found = re.fullmatch(r"(\d{1,7})\s*/\s*(\d{0,5})\s*([a-z]+?)s?", str(value).strip().lower())
-        unit = _UNITS.get(found[3]) if found else None
-        if found is None or unit is None or int(found[1]) < 1 or found[2] in ("0", "00"):
-            self.fail(f"{value!r} is no rate; write 5/s, 60/min or 1000/day", param, ctx)
-        return RateLimit(n=int(found[1]), window=unit * int(found[2] or 1))
+    found = re.fullmatch(
+        r"([1-9]\d{0,6})\s*/\s*([1-9]\d{0,4})?\s*([a-z]+?)s?", text.strip().lower()
+    )
+    unit = _UNITS.get(found[3]) if found else None
+    if found is None or unit is None:
+        raise click.BadParameter(f"{text!r} is no rate; write 5/s, 60/min or 1000/day")
+    return RateLimit(n=int(found[1]), window=unit * int(found[2] or 1))
 
 
-class SpanType(click.ParamType):
+def span(text: str) -> timedelta:
     """Read 30d, 2h, 90min or 4w; m is minute, as in timeframes."""
-
-    name = "span"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Return a timedelta."""
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"(\d{1,5})\s*([a-z]+?)s?", str(value).strip().lower())
-        unit = _UNITS.get(found[2]) if found else None
-        if found is None or unit is None or int(found[1]) < 1:
-            self.fail(f"{value!r} is no span; write 30d, 2h or 90min", param, ctx)
-        return unit * int(found[1])
+    found = re.fullmatch(r"([1-9]\d{0,4})\s*([a-z]+?)s?", text.strip().lower())
+    unit = _UNITS.get(found[2]) if found else None
+    if found is None or unit is None:
+        raise click.BadParameter(f"{text!r} is no span; write 30d, 2h or 90min")
+    return unit * int(found[1])
 
 
-class TimeframeList(click.ParamType):
+def timeframes(text: str) -> tuple[Timeframe, ...]:
     """Read one or several timeframes, separated by commas."""
-
-    name = "timeframes"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Timeframe, ...]:
-        """Return the timeframes in the order given."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(Timeframe.parse(part) for part in split_list(str(value)))
-        except UnknownTimeframe as error:
-            self.fail(str(error), param, ctx)
-
-
-MOMENT = MomentType()
-RATE = RateType()
-SPAN = SpanType()
-TIMEFRAMES = TimeframeList()
+    try:
+        return tuple(Timeframe.parse(part) for part in split_list(text))
+    except UnknownTimeframe as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def split_list(text: str) -> list[str]:
@@ -158,20 +126,14 @@ def join_timeframes(
 def check_order(*, start: Given | None, end: Given | None) -> None:
     """Refuse a window that ends before it starts."""
     if start is not None and end is not None and end.as_end <= start.as_start:
-        raise Spoken(
-            f"the end {end.text} lies before the start {start.text}; swap them",
-            exit_code=WRONG_USAGE,
-        )
+        raise SpokenUsage(f"the end {end.text} lies before the start {start.text}; swap them")
 
 
 def check_past(*, start: Given, end: Given | None, now: datetime) -> None:
     """Refuse a window that begins, or ends on a day, after today."""
     if start.as_start >= now:
-        raise Spoken(
-            f"the start {start.text} lies in the future; give a past date", exit_code=WRONG_USAGE
-        )
+        raise SpokenUsage(f"the start {start.text} lies in the future; give a past date")
     if end is not None and end.moment > now:
-        raise Spoken(
-            f"the end {end.text} lies in the future; leave --end out to fetch until now",
-            exit_code=WRONG_USAGE,
+        raise SpokenUsage(
+            f"the end {end.text} lies in the future; leave --end out to fetch until now"
         )

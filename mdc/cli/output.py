@@ -90,7 +90,5 @@ def table(*columns: str, numeric: frozenset[str] = frozenset(), title: str | Non
         box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False
     )
     for column in columns:
-        made.add_column(
-            column, justify="right" if column in numeric else "left", overflow="fold"
-        )
+        made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     return made
