@@ -28,6 +28,10 @@ COMMANDS = {
     "doctor": Entry(
         "mdc.cli.doctor:doctor", "Check this machine and its settings; say what to do."
     ),
+    "backfill": Entry("mdc.cli.backfill:backfill", "Fetch the history of symbols."),
+    "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
+    "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
+    "export": Entry("mdc.cli.export:export", "Write stored bars as CSV or JSON lines."),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
 }
 
