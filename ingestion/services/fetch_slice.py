@@ -155,7 +155,8 @@ def fetch_slice(
     crash_point("fetch.after_response")
     end = resume_from or claimed.end
     if end <= claimed.start:
-        return _validate(
+        return Yielded(claimed, facts, tally, seconds=0.0)
+    return _validate(
         claimed,
         facts,
         pages,
