@@ -15,9 +15,6 @@ from providers.sessions import NO_BREAK, Sessions
 from providers.types import Anchor, Hours, Timeframe
 from providers.venues import UnknownVenue
 
-# exchange_calendars 4.13 still uses what pandas 3.1 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
-
 
 @pytest.fixture(scope="module")
 def recorded_sessions() -> list[dict[str, str]]:

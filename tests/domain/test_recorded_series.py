@@ -19,9 +19,6 @@ from ingestion.domain.windows import Window, to_us
 from providers.bars import Bars
 from providers.types import Anchor, Hours, Timeframe
 
-# exchange_calendars 4.13 still uses what pandas 3.1 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
-
 
 @pytest.fixture(scope="module")
 def recorded() -> Path:
