@@ -39,7 +39,7 @@ def retry_after_seconds(response: Response) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        return _seconds_until(text, response.received_at)
+        return _seconds_until(text, response)
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
@@ -87,11 +87,18 @@ def _error_for(response: Response, provider: str) -> ProviderError:
     )
 
 
-def _seconds_until(http_date: str, received_at: datetime) -> float | None:
+def _seconds_until(http_date: str, response: Response) -> float | None:
+    moment = _read_http_date(http_date)
+    if moment is None:
+        return None
+    # By the server's own clock where it tells it: ours may be off by minutes.
+    now = _read_http_date(response.headers.get("date", "")) or response.received_at
+    return max(0.0, (moment - now).total_seconds())
+
+
+def _read_http_date(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(http_date)
+        moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - received_at).total_seconds())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import warnings
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,19 +64,11 @@ def load_sessions(mic: str) -> Sessions:
 
 @functools.lru_cache(maxsize=256)
 def _load(mic: str) -> Sessions:
-    calendar_name = ALIASES.get(mic, mic)
-    # Imported here because it pulls in pandas, which most commands never need.
-    exchange_calendars: Any = importlib.import_module("exchange_calendars")
-    try:
-        # Bounds are class attributes, but the class is only reachable through an instance.
-        probe = exchange_calendars.get_calendar(calendar_name, start="2024-01-01", end="2024-12-31")
-    except exchange_calendars.errors.InvalidCalendarName:
-        raise UnknownVenue(mic) from None
-    bound_min, bound_max = type(probe).bound_min(), type(probe).bound_max()
-    first = max(KNOWN_FROM, bound_min.date()) if bound_min is not None else KNOWN_FROM
-    last = min(KNOWN_UNTIL, bound_max.date()) if bound_max is not None else KNOWN_UNTIL
-    # Built past the package's own cache: only the columns are kept, a hundredth of the calendar.
-    calendar = type(probe)(start=first.isoformat(), end=last.isoformat())
+    name = ALIASES.get(mic, mic)
+    with warnings.catch_warnings():
+        # exchange_calendars still calls what its pandas is about to change; not ours to act on.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        calendar, first, last = _build_calendar(name, mic)
     schedule = calendar.schedule
     return Sessions(
         venue=mic,
@@ -85,10 +78,26 @@ def _load(mic: str) -> Sessions:
         closes=_microseconds(schedule["close"]),
         break_starts=_microseconds(schedule["break_start"]),
         break_ends=_microseconds(schedule["break_end"]),
-        always_open=calendar_name == "24/7",
+        always_open=name == "24/7",
         known_from=_midnight_us(first),
         known_until=_midnight_us(last) + DAY_US,
     )
+
+
+def _build_calendar(name: str, mic: str) -> tuple[Any, date, date]:
+    """Return the calendar of all dates that it knows of our span, and its first and last."""
+    # Imported here because it pulls in pandas, which most commands never need.
+    exchange_calendars: Any = importlib.import_module("exchange_calendars")
+    try:
+        # Bounds are class attributes, but the class is only reachable through an instance.
+        probe = exchange_calendars.get_calendar(name, start="2024-01-01", end="2024-12-31")
+    except exchange_calendars.errors.InvalidCalendarName:
+        raise UnknownVenue(mic) from None
+    bound_min, bound_max = type(probe).bound_min(), type(probe).bound_max()
+    first = max(KNOWN_FROM, bound_min.date()) if bound_min is not None else KNOWN_FROM
+    last = min(KNOWN_UNTIL, bound_max.date()) if bound_max is not None else KNOWN_UNTIL
+    # Built past the package's own cache: only the columns are kept, a hundredth of the calendar.
+    return type(probe)(start=first.isoformat(), end=last.isoformat()), first, last
 
 
 def _microseconds(column: pd.Series[Any] | pd.DatetimeIndex) -> Stamps:

@@ -93,9 +93,10 @@ class _Row(msgspec.Struct, gc=False):
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
-    status: str = ""
+    status: str
     adjusted: bool | None = None
     query_count: int = 0
+    results_count: int = 0
     results: list[_Row] | None = None
     next_url: str | None = msgspec.field(default=None, name="next_url")
     error: str = ""
@@ -322,8 +323,13 @@ def _token(next_url: str | None) -> str | None:
 
 
 def _check_envelope(query: BarQuery, envelope: _Envelope) -> None:
-    if envelope.status in ("ERROR", "NOT_AUTHORIZED"):
+    if envelope.status not in ("OK", "DELAYED"):
         _raise_stated_error(envelope)
+    if envelope.results is None and envelope.results_count:
+        raise PayloadError(
+            f"polygon counts {envelope.results_count} rows and sends none; try again later",
+            provider="polygon",
+        )
     asked = query.adjustment is Adjustment.SPLIT
     if envelope.adjusted is not None and envelope.adjusted is not asked:
         raise PayloadError(

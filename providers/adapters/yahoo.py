@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from providers.bars import Bars, FloatColumn
 from providers.base import Adapter, Capabilities, RateLimit, SeriesCapability
-from providers.decoding import breaks_off, decode_json, payload_digest
+from providers.decoding import decode_json, payload_digest
 from providers.errors import (
     AuthError,
     NoData,
@@ -229,7 +229,7 @@ class Yahoo(Adapter):
             _raise_refusal(query, response)
         envelope = decode_json(response.body, _Envelope, provider=self.name)
         if envelope.error is not None:
-            _raise_chart_error(query, envelope.error, response.status)
+            _raise_error_within(query, envelope.error)
         if envelope.chart is None or not envelope.chart.result:
             raise PayloadError("yahoo answered without a chart; try again later", provider="yahoo")
         result = envelope.chart.result[0]
@@ -383,6 +383,18 @@ def _check_granularity(query: BarQuery, meta: _Meta) -> None:
         )
 
 
+def _raise_error_within(query: BarQuery, error: _Error) -> NoReturn:
+    """Raise the error that an answer states although its HTTP status is 200."""
+    _raise_stated(query, error, HTTPStatus.OK)
+    if "Too Many Requests" in (error.code, error.description):
+        raise ThrottledError("yahoo asks for a slower pace", provider="yahoo", status=200)
+    raise PermanentError(
+        f"yahoo rejects the request: {error.code}: {error.description[:200]}",
+        provider="yahoo",
+        status=200,
+    )
+
+
 def _raise_refusal(query: BarQuery, response: Response) -> NoReturn:
     status = response.status
     if status == _REQUEST_DENIED:
@@ -395,10 +407,8 @@ def _raise_refusal(query: BarQuery, response: Response) -> NoReturn:
             provider="yahoo",
             status=status,
         )
-    if response.body.lstrip()[:1] == b"{" and not breaks_off(response.body):
-        error = decode_json(response.body, _Envelope, provider="yahoo").error
-        if error is not None:
-            _raise_chart_error(query, error, status)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        _raise_stated(query, _stated_error(response.body), status)
     raise_for_status(response, "yahoo")
     raise PermanentError(
         f"yahoo has nothing at this address ({status}); check MDC_PROVIDER_YAHOO_BASE_URL",
@@ -407,33 +417,36 @@ def _raise_refusal(query: BarQuery, response: Response) -> NoReturn:
     )
 
 
-def _raise_chart_error(query: BarQuery, error: _Error, status: int) -> NoReturn:
-    """Raise what a chart error means; its wording is the only signature yahoo gives."""
+def _stated_error(body: bytes) -> _Error:
+    """Read the error of a refusal, which is a document or one line of text."""
+    if body.lstrip()[:1] != b"{":
+        return _Error(description=body[:500].decode(errors="replace"))
+    return decode_json(body, _Envelope, provider="yahoo").error or _Error()
+
+
+def _raise_stated(query: BarQuery, error: _Error, status: int) -> None:
+    """Raise what a stated error means; its wording is the only signature yahoo gives."""
     wording = error.description
+    symbol = query.vendor_symbol
     if error.code == "Not Found":
         raise UnknownSymbol(
-            f"yahoo does not know the symbol {query.vendor_symbol!r}; check how yahoo spells it",
+            f"yahoo does not know the symbol {symbol!r}; check how yahoo spells it",
             provider="yahoo",
             status=status,
         )
     if "Data doesn't exist for startDate" in wording:
         raise NoData(
-            f"yahoo states that it holds nothing of {query.vendor_symbol!r} in this window",
+            f"yahoo states that it holds nothing of {symbol!r} in this window",
             provider="yahoo",
             status=status,
         )
-    if "must be within the last" in wording or "data not available for" in wording:
+    if "must be within the last" in wording or "granularity data are allowed" in wording:
         raise UnsupportedRequest(
             f"yahoo does not reach back this far at {query.timeframe}; "
             "start later or use a longer timeframe",
             provider="yahoo",
             status=status,
         )
-    if "Too Many Requests" in (error.code, wording):
-        raise ThrottledError("yahoo asks for a slower pace", provider="yahoo", status=status)
-    raise PermanentError(
-        f"yahoo rejects the request: {error.code}: {wording[:200]}", provider="yahoo", status=status
-    )
 
 
 def _raw_row(result: Any, row: int) -> object:
