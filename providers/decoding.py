@@ -41,9 +41,11 @@ def decode_json(body: bytes, shape: type[T], *, provider: str) -> T:
 
 
 def breaks_off(body: bytes) -> bool:
-    """Tell whether a body begins like JSON and ends before it is complete."""
+    """Tell whether a body is empty, or begins like JSON and ends before it is complete."""
     text = body.strip()
-    return text[:1] in (b"{", b"[") and text[-1:] != {b"{": b"}", b"[": b"]"}[text[:1]]
+    if text[:1] not in (b"{", b"["):
+        return not text
+    return text.count(b"{") > text.count(b"}") or text.count(b"[") > text.count(b"]")
 
 
 def payload_digest(body: bytes) -> str:

@@ -8,12 +8,14 @@ the host, never a path, a parameter or a header, where keys may be.
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Final
@@ -41,6 +43,16 @@ _FAILURES: Final = (
     http.client.HTTPException,
 )
 _sending = threading.local()
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    del record
+    return False
+
+
+# Their records quote whole URLs, where some providers want the key.
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_drop)
 
 
 class HttpEdge:
@@ -134,6 +146,9 @@ class HttpEdge:
         if watch.expired:
             # Without a stated length a connection that was cut looks like the end.
             raise TimeoutError
+        if not parts and answer.status_code == HTTPStatus.OK and not _states_length(answer):
+            # The end of a connection within the headers looks like an answer without a body.
+            raise ConnectionError
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _check_size(self, size: int, where: str) -> None:
@@ -287,6 +302,10 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
         yield current
         pending += [current.__cause__, current.__context__, *current.args]
         pending.append(getattr(current, "reason", None))
+
+
+def _states_length(answer: requests.Response) -> bool:
+    return "content-length" in answer.headers or "transfer-encoding" in answer.headers
 
 
 def _unchanged(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
