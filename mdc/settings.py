@@ -125,6 +125,8 @@ OWN_BROKER_URL = env_secret("MDC_BROKER_URL")
 DATABASE_URL = OWN_DATABASE_URL or MDC_HOME.database_url()
 BROKER_URL = OWN_BROKER_URL or MDC_HOME.broker_url()
 FETCH_PROCESSES = env_int("MDC_FETCH_PROCESSES", 2, lowest=1, highest=64)
+# The password of the first login; without it one is made at random and kept in MDC_HOME.
+ADMIN_PASSWORD = env_secret("MDC_ADMIN_PASSWORD")
 # The stack names a file here; the worker or beat writes its process id into it when it serves.
 READY_FILE = env_text("MDC_READY_FILE")
 
@@ -264,9 +266,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_DEFAULT_QUEUE = "control"
+# No `expires` here: a route's options collide with those that beat and the tasks pass.
 CELERY_TASK_ROUTES = {
-    "ingestion.tasks.fetch": {"queue": "fetch", "expires": 30},
-    "ingestion.tasks.*": {"queue": "control", "expires": 30},
+    "ingestion.tasks.fetch": {"queue": "fetch"},
+    "ingestion.tasks.*": {"queue": "control"},
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 2,
@@ -314,7 +317,12 @@ _LOG_STEPS: list[Any] = [
 _LOG_RENDERER: list[Any] = (
     [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     if LOG_FORMAT == "json"
-    else [structlog.dev.ConsoleRenderer(colors=False)]
+    # The default formatter prints local variables, and with them keys and passwords.
+    else [
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
 )
 structlog.configure(
     processors=[
@@ -346,6 +354,10 @@ LOGGING = {
         "ingestion": {"level": LOG_LEVEL},
         "providers": {"level": LOG_LEVEL},
         "celery": {"level": "INFO"},
+        # A tick each second is no news; Flower and the attempt ledger show what tasks do.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
         "django": {"handlers": [], "level": "INFO", "propagate": True},
     },
 }

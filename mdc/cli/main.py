@@ -33,6 +33,7 @@ COMMANDS = {
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
     "export": Entry("mdc.cli.export:export", "Write stored bars as CSV or JSON lines."),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
+    "tick": Entry("mdc.cli.tick:tick", "Run one round of housekeeping by hand."),
 }
 
 # Errors whose message is the whole answer: known by name, so that nothing is loaded for them.
@@ -42,6 +43,9 @@ _SPOKEN = {
     "providers.errors:ProviderError",
 }
 _DATABASE = {"django.db.utils:OperationalError", "psycopg:OperationalError"}
+_BROKER = {"kombu.exceptions:OperationalError"}
+
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -87,6 +91,11 @@ def spoken(error: Exception) -> str | None:
             f"PostgreSQL does not answer: {reason}. Start the stack with `mdc up`, "
             "or set MDC_DATABASE_URL; `mdc doctor` checks both."
         )
+    if names & _BROKER:
+        return (
+            "The broker does not answer. Start the stack with `mdc up`, or set MDC_BROKER_URL; "
+            "`mdc doctor` checks both."
+        )
     return None
 
 
@@ -94,10 +103,17 @@ def main() -> None:
     """Run the command line and exit with its code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
     try:
-        cli(prog_name="mdc")
+        code = cli.main(prog_name="mdc", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except Exception as error:
         sentence = spoken(error)
         if sentence is None:
             raise
         click.echo(f"mdc: {sentence}", err=True)
         sys.exit(1)
+    # Without its standalone mode click returns what a command handed to `ctx.exit`.
+    sys.exit(code if isinstance(code, int) else 0)

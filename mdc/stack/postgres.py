@@ -116,6 +116,13 @@ def _make_cluster(home: Home, identity: Identity) -> None:
     draft.rename(home.postgres_data)
 
 
+def _let_in(home: Home, owner: tuple[int, int]) -> None:
+    """Let the server's own user pass through the home and make its socket, and nobody else."""
+    home.root.chmod(0o711)
+    shutil.chown(home.run, group=owner[1])
+    home.run.chmod(0o770)
+
+
 def _check_version(home: Home) -> None:
     found = (home.postgres_data / "PG_VERSION").read_text(encoding="ascii").strip()
     answer = subprocess.run(
@@ -175,12 +182,11 @@ def postgres_spec(home: Home, *, durable: bool = True) -> ProcessSpec:
     Raises NoServerBinary, NoUnprivilegedUser, WrongDataVersion, StartFailed.
     """
     identity = server_identity(server=binary("postgres"), home=home.root)
+    if identity.owner:
+        _let_in(home, identity.owner)
     if not home.postgres_data.exists():
         _make_cluster(home, identity)
     _check_version(home)
-    if identity.owner:
-        home.root.chmod(0o711)
-        shutil.chown(home.run, *identity.owner)
     options = [f"-c{name}={value}" for name, value in _options(durable=durable).items()]
     return ProcessSpec(
         name=NAME,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from logging.config import dictConfig
 from pathlib import Path
 
 import pytest
 
 from mdc.settings import (
+    LOGGING,
     BadSetting,
     database_settings,
     env_choice,
@@ -102,3 +105,18 @@ def test_providers_are_configured_by_name(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MDC_PROVIDER_POLYGON_KEY", "abc")
     monkeypatch.setenv("MDC_PROVIDER_YAHOO_KEY", "")
     assert provider_settings("KEY") == {"polygon": "abc"}
+
+
+def test_a_traceback_in_the_log_shows_no_local_variables(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They hold keys and addresses with passwords."""
+    dictConfig(LOGGING)
+    password = "hunter" + "2"
+    try:
+        raise ValueError("oh no", len(password))
+    except ValueError:
+        logging.getLogger("mdc.test").exception("it broke")
+    logged = capsys.readouterr().err
+    assert "oh no" in logged
+    assert "hunter2" not in logged
