@@ -1,0 +1,1 @@
+"""Benchmarks of the whole machine and its parts: `python -m benchmarks [names...]`."""
