@@ -69,6 +69,8 @@ async def serve(config: SimulatorConfig, options: argparse.Namespace) -> None:
     # What lives now lives on: keep the collector from walking over it while arrivals wait.
     gc.collect()
     gc.freeze()
+    # A page being rendered beside the loop must not make arrivals wait for their stamps.
+    sys.setswitchinterval(0.0005)
     announce(app.base_url, options.port_file)
     await stopped.wait()
     server.close()

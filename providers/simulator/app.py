@@ -36,6 +36,7 @@ from providers.simulator.wire import (
     Deferred,
     Delivery,
     Dialect,
+    Fetched,
     Incoming,
     Manner,
     Refused,
@@ -175,8 +176,8 @@ class SimulatorApp:
 
         def work() -> Rendered | Reply:
             try:
-                bars = self._bars(case.dialect, ask, plan, now)
-                return case.dialect.render(self.market, ask, bars, now=now)
+                page = self._page(case.dialect, ask, plan, now)
+                return case.dialect.render(self.market, ask, page, now=now)
             except Refused as refused:
                 return refused.reply
 
@@ -196,10 +197,12 @@ class SimulatorApp:
         expected = (ask.end - ask.start) // (ask.timeframe.duration // MICROSECOND)
         return finish(work()) if expected <= INLINE_ROWS else Deferred(work, finish)
 
-    def _bars(self, dialect: Dialect, ask: Ask, plan: Plan, now: int) -> Bars:
-        bars = dialect.fetch(self.market, ask, now=now)
+    def _page(self, dialect: Dialect, ask: Ask, plan: Plan, now: int) -> Fetched:
+        page = dialect.fetch(self.market, ask, now=now)
         sessions = self.market.sessions(ask.symbol)
-        return damage(bars, plan.rows, sessions=sessions, intraday=ask.timeframe.is_intraday)
+        intraday = ask.timeframe.is_intraday
+        bars = damage(page.bars, plan.rows, sessions=sessions, intraday=intraday)
+        return Fetched(bars, page.resume)
 
     def _struck(self, case: Case, rule: AnswerRule, now: int) -> Reply:
         match rule:
@@ -213,7 +216,7 @@ class SimulatorApp:
                 return Reply(0, (), delivery=Delivery(Manner.RESET))
             case Empty():
                 assert case.ask is not None
-                nothing = case.dialect.render(self.market, case.ask, Bars.empty(), now=now)
+                nothing = case.dialect.render(self.market, case.ask, Fetched(Bars.empty()), now=now)
                 return case.dialect.finish(case.ask, nothing, base_url=self.base_url)
             case _:
                 raise TypeError(f"no answer for {type(rule).__name__}")

@@ -17,8 +17,8 @@ class NoEdge:
         raise TypeError(f"the synthetic provider must not ask {request.url}")
 
 
-def synthetic_bars(query: BarQuery) -> Bars:
-    """Return every synthetic bar of the query."""
+def synthetic_bars(query: BarQuery, at_most: int | None) -> Bars:
+    """Return the synthetic bars of the query, or at least its first `at_most`."""
     adapter = get_adapter("synthetic")
     parts: list[Bars] = []
     token: str | None = None
@@ -28,5 +28,6 @@ def synthetic_bars(query: BarQuery) -> Bars:
         )
         parts.append(page.bars)
         token = page.next_token
-        if token is None:
+        enough = at_most is not None and sum(map(len, parts)) >= at_most
+        if token is None or enough:
             return Bars.concat(parts)

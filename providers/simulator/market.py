@@ -20,7 +20,8 @@ from providers.types import Adjustment, Anchor, BarQuery, Hours, Timeframe
 from providers.venues import load_sessions
 
 Stamps = NDArray[np.int64]
-BarSource = Callable[[BarQuery], Bars]
+# The bars of a query, or at least as many of its first ones as the number says.
+BarSource = Callable[[BarQuery, int | None], Bars]
 
 USUAL_VENUES: Final = (("X:*", "24/7"), ("*-USD", "24/7"), ("C:*", "24/5"), ("*=X", "24/5"))
 # Clients ask day by day: two weeks are made at once and kept, about 20 MB in all.
@@ -85,11 +86,12 @@ class Market:
         now: int,
         hours: Hours = Hours.REGULAR,
         anchor: Anchor = Anchor.OPEN,
+        at_most: int | None = None,
     ) -> Bars:
         """Return the bars stamped in [start, end) as they stand at `now`; all in microseconds.
 
         Bars that begin after `now` are absent, the one that contains `now` is partial and not
-        final.
+        final. Of intraday bars the first `at_most` suffice the caller.
         """
         sessions = self.sessions(symbol)
         # No session is labelled more than a day after it opens.
@@ -98,7 +100,7 @@ class Market:
             return Bars.empty()
         if timeframe.is_intraday:
             template = self._query(symbol, timeframe, hours=hours, anchor=anchor)
-            bars = self._intraday(template, start, end)
+            bars = self._intraday(template, start, end, at_most)
             return visible(bars, intraday_spans(sessions, bars.ts, timeframe), now)
         if timeframe is Timeframe.D1:
             daily = self._daily(symbol, start, end)
@@ -113,18 +115,19 @@ class Market:
         if recording is not None:
             return between(recording.bars, start, end)
         template = self._query(symbol, Timeframe.D1)
-        return self._synthetic(replace(template, start=from_us(start), end=from_us(end)))
+        return self._synthetic(replace(template, start=from_us(start), end=from_us(end)), None)
 
-    def _intraday(self, template: BarQuery, start: int, end: int) -> Bars:
+    def _intraday(self, template: BarQuery, start: int, end: int, at_most: int | None) -> Bars:
         if end - start > BLOCK_US:
-            return self._synthetic(replace(template, start=from_us(start), end=from_us(end)))
+            query = replace(template, start=from_us(start), end=from_us(end))
+            return self._synthetic(query, at_most)
         blocks = range(start // BLOCK_US, -(-end // BLOCK_US))
         return between(Bars.concat([self._block(template, at) for at in blocks]), start, end)
 
     def _make_block(self, template: BarQuery, block: int) -> Bars:
         start = block * BLOCK_US
         query = replace(template, start=from_us(start), end=from_us(start + BLOCK_US))
-        return self._synthetic(query)
+        return self._synthetic(query, None)
 
     def _query(
         self,

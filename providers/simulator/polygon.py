@@ -6,7 +6,7 @@ import base64
 import binascii
 import itertools
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from providers.bars import Bars, FloatColumn
 from providers.sessions import DAY_US
 from providers.simulator.config import PolygonConfig
-from providers.simulator.market import Market, Stamps, local_midnights
-from providers.simulator.wire import Ask, Incoming, Refused, Rendered, Reply
+from providers.simulator.market import MICROSECOND, Market, Stamps, local_midnights
+from providers.simulator.wire import Ask, Fetched, Incoming, Refused, Rendered, Reply
 from providers.types import Anchor, Hours, Timeframe
 
 MILLI_US: Final = 1000
-ZONE: Final = "America/New_York"
+STOCK_ZONE: Final = "America/New_York"
+# Crypto and currencies have days of UTC, as recordings show.
+UTC_SYMBOLS: Final = ("X:", "C:")
 DEFAULT_LIMIT: Final = 5_000
 MAX_LIMIT: Final = 50_000
 TIMEFRAMES: Final = {
@@ -100,8 +102,8 @@ class Polygon:
         try:
             options = read_cursor(params["cursor"]) if "cursor" in params else params
             limit = min(int(options.get("limit", DEFAULT_LIMIT)), MAX_LIMIT)
-            start = read_moment(first, day_end=False)
-            end = read_moment(last, day_end=True)
+            start = read_moment(first, zone_of(symbol), day_end=False)
+            end = read_moment(last, zone_of(symbol), day_end=True)
         except ValueError as error:
             raise Refused(
                 self._failure(400, f"Could not parse the request: {error}"),
@@ -131,13 +133,17 @@ class Polygon:
             },
         )
 
-    def fetch(self, market: Market, ask: Ask, *, now: int) -> Bars:
-        """Return the bars of which some part lies in [from, to]; nobody gets an error for none."""
+    def fetch(self, market: Market, ask: Ask, *, now: int) -> Fetched:
+        """Return as many bars as `limit` base rows make, of which some part lies in [from, to].
+
+        An unknown symbol has none, which is no error.
+        """
         if not market.knows(ask.symbol):
-            return Bars.empty()
-        length = ask.timeframe.duration // timedelta(microseconds=1)
+            return Fetched(Bars.empty())
+        fits = max(1, int(ask.options["limit"]) // BASE_ROWS[ask.timeframe])
+        length = ask.timeframe.duration // MICROSECOND
         if ask.timeframe.is_intraday:
-            return market.bars(
+            bars = market.bars(
                 ask.symbol,
                 ask.timeframe,
                 start=ask.start - length + 1,
@@ -145,34 +151,34 @@ class Polygon:
                 now=now,
                 hours=Hours.EXTENDED,
                 anchor=Anchor.CLOCK,
+                at_most=fits + 1,
             )
-        bars = market.bars(
-            ask.symbol,
-            ask.timeframe,
-            start=ask.start - PAD_US - length,
-            end=ask.end + PAD_US,
-            now=now,
-        )
-        starts = wire_stamps(ask.timeframe, bars.ts)
-        ends = wire_stamps(ask.timeframe, next_stamps(ask.timeframe, bars.ts))
-        return bars.take((ends > ask.start) & (starts <= ask.end))
+        else:
+            bars = market.bars(
+                ask.symbol,
+                ask.timeframe,
+                start=ask.start - PAD_US - length,
+                end=ask.end + PAD_US,
+                now=now,
+            )
+            starts = wire_stamps(ask, bars.ts)
+            ends = wire_stamps(ask, next_stamps(ask.timeframe, bars.ts))
+            bars = bars.take((ends > ask.start) & (starts <= ask.end))
+        more = wire_stamps(ask, bars.ts[fits : fits + 1])
+        return Fetched(bars.take(slice(0, fits)), int(more[0]) if len(more) else None)
 
-    def render(self, market: Market, ask: Ask, bars: Bars, *, now: int) -> Rendered:
-        """Encode as many rows as `limit` base rows make, in polygon's number notation."""
+    def render(self, market: Market, ask: Ask, page: Fetched, *, now: int) -> Rendered:
+        """Encode rows in polygon's number notation."""
         del market, now
-        base = BASE_ROWS[ask.timeframe]
-        fits = max(1, int(ask.options["limit"]) // base)
-        stamps = wire_stamps(ask.timeframe, bars.ts)
-        resume = int(stamps[fits]) if len(bars) > fits else None
-        shown = bars.take(slice(0, fits))
-        count = len(shown)
+        base, count = BASE_ROWS[ask.timeframe], len(page.bars)
         head = (
             f'{{"ticker":{orjson.dumps(ask.symbol).decode()},"queryCount":{count * base},'
             f'"resultsCount":{count},"adjusted":{ask.options["adjusted"]},'
         ).encode()
         if count:
-            head += b'"results":[' + encode_rows(shown, stamps[:fits] // MILLI_US) + b"],"
-        return Rendered(head, count, resume=resume)
+            stamps = wire_stamps(ask, page.bars.ts) // MILLI_US
+            head += b'"results":[' + encode_rows(page.bars, stamps) + b"],"
+        return Rendered(head, count, resume=page.resume)
 
     def finish(self, ask: Ask, rendered: Rendered, *, base_url: str) -> Reply:
         """Add status, request id, count and where the next page is."""
@@ -219,13 +225,13 @@ class Polygon:
         return f"{next(self._counter):032x}"
 
 
-def read_moment(text: str, *, day_end: bool) -> int:
-    """Read a date (its New York start or last millisecond) or milliseconds, into microseconds."""
+def read_moment(text: str, zone: str, *, day_end: bool) -> int:
+    """Read a date (its local start or last microsecond) or milliseconds, into microseconds."""
     if text.isdigit():
         return int(text) * MILLI_US + (MILLI_US - 1 if day_end else 0)
     day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     label = int(day.timestamp()) * 1_000_000 + (DAY_US if day_end else 0)
-    return int(local_midnights(np.array([label]), ZONE)[0]) - int(day_end)
+    return int(local_midnights(np.array([label]), zone)[0]) - int(day_end)
 
 
 def read_cursor(text: str) -> dict[str, str]:
@@ -246,18 +252,23 @@ def write_cursor(options: dict[str, str]) -> str:
 def next_stamps(timeframe: Timeframe, stamps: Stamps) -> Stamps:
     """Return the stamp of the period after each day, week or month."""
     if timeframe is not Timeframe.MO1:
-        return stamps + timeframe.duration // timedelta(microseconds=1)
+        return stamps + timeframe.duration // MICROSECOND
     months = stamps.astype("datetime64[us]").astype("datetime64[M]") + 1
     return months.astype("datetime64[us]").astype(np.int64)
 
 
-def wire_stamps(timeframe: Timeframe, stamps: Stamps) -> Stamps:
-    """Return window starts in µs: New York midnights, and Sundays for weeks."""
-    if timeframe.is_intraday:
+def zone_of(symbol: str) -> str:
+    """Return the zone at whose midnight the symbol's days begin."""
+    return "UTC" if symbol.startswith(UTC_SYMBOLS) else STOCK_ZONE
+
+
+def wire_stamps(ask: Ask, stamps: Stamps) -> Stamps:
+    """Return window starts in µs: local midnights, and Sundays for weeks."""
+    if ask.timeframe.is_intraday:
         return stamps
-    if timeframe is Timeframe.W1:
+    if ask.timeframe is Timeframe.W1:
         stamps = stamps - DAY_US
-    return local_midnights(stamps, ZONE)
+    return local_midnights(stamps, zone_of(ask.symbol))
 
 
 def encode_rows(bars: Bars, stamps_ms: Stamps) -> bytes:

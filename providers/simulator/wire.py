@@ -87,11 +87,19 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """Hold the reusable part of a good answer and how many rows it has.
+class Fetched:
+    """Hold one page of bars, stamped in stamp space.
 
-    `resume` is the wire stamp of the first row that did not fit, None on the last page.
+    `resume` is the wire stamp, in µs, of the first bar that did not fit, None on the last page.
     """
+
+    bars: Bars
+    resume: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Hold the reusable part of a good answer, how many rows it has, and `resume` of its page."""
 
     body: bytes
     rows: int
@@ -130,12 +138,12 @@ class Dialect(Protocol):
         """Return the refusal of a missing or wrong key, None if the key is good."""
         ...
 
-    def fetch(self, market: Market, ask: Ask, *, now: int) -> Bars:
-        """Return the bars that the answer holds, stamped in stamp space."""
+    def fetch(self, market: Market, ask: Ask, *, now: int) -> Fetched:
+        """Return the page that answers; raises Refused where the provider answers otherwise."""
         ...
 
-    def render(self, market: Market, ask: Ask, bars: Bars, *, now: int) -> Rendered:
-        """Encode bars."""
+    def render(self, market: Market, ask: Ask, page: Fetched, *, now: int) -> Rendered:
+        """Encode a page."""
         ...
 
     def finish(self, ask: Ask, rendered: Rendered, *, base_url: str) -> Reply:

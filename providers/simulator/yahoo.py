@@ -22,7 +22,7 @@ from providers.simulator.market import (
     session_labels,
     session_spans,
 )
-from providers.simulator.wire import Ask, Incoming, Refused, Rendered, Reply
+from providers.simulator.wire import Ask, Fetched, Incoming, Refused, Rendered, Reply
 from providers.types import Anchor, Hours, Timeframe
 
 SECOND_US: Final = 1_000_000
@@ -52,6 +52,9 @@ REACH_DAYS: Final = {
     Timeframe.H4: 730,
 }
 MINUTE_SPAN_DAYS: Final = 8
+PRE_MARKET_US: Final = 19_800 * SECOND_US
+POST_MARKET_US: Final = 14_400 * SECOND_US
+INSTRUMENT_TYPES: Final = {"24/7": "CRYPTOCURRENCY", "24/5": "CURRENCY", "CMES": "FUTURE"}
 # Wire stamps of periods lie up to a day and a half from the stamps they stand for.
 PAD_US: Final = 2 * DAY_US
 ERRORS: Final = {
@@ -142,7 +145,7 @@ class Yahoo:
         del incoming
         return None
 
-    def fetch(self, market: Market, ask: Ask, *, now: int) -> Bars:
+    def fetch(self, market: Market, ask: Ask, *, now: int) -> Fetched:
         """Return the bars whose wire stamps lie in [period1, period2], as the real one does."""
         if not market.knows(ask.symbol):
             raise Refused(self.error(404))
@@ -154,16 +157,7 @@ class Yahoo:
             )
             raise Refused(refusal(400, "Bad Request", text))
         if ask.timeframe.is_intraday:
-            extended = ask.options.get("includePrePost", "").lower() == "true"
-            return market.bars(
-                ask.symbol,
-                ask.timeframe,
-                start=ask.start,
-                end=ask.end + 1,
-                now=now,
-                hours=Hours.EXTENDED if extended else Hours.REGULAR,
-                anchor=Anchor.OPEN,
-            )
+            return Fetched(_intraday_bars(market, ask, now=now))
         length = ask.timeframe.duration // MICROSECOND
         bars = self._dated_bars(
             market,
@@ -173,10 +167,11 @@ class Yahoo:
             now=now,
         )
         stamps = wire_stamps(market, ask, bars.ts)
+        first_shown = stamps >= ask.start
         if self._config.round_start and ask.timeframe is Timeframe.D1:
-            first_day = local_dates(np.array([ask.start]), market.sessions(ask.symbol).tz)[0]
-            return bars.take((bars.ts >= first_day) & (stamps <= ask.end))
-        return bars.take((stamps >= ask.start) & (stamps <= ask.end))
+            zone = market.sessions(ask.symbol).tz
+            first_shown = bars.ts >= local_dates(np.array([ask.start]), zone)[0]
+        return Fetched(bars.take(first_shown & (stamps <= ask.end)))
 
     def _dated_bars(self, market: Market, ask: Ask, *, start: int, end: int, now: int) -> Bars:
         """Return days, weeks or months; today stays a row of its own beside its week or month."""
@@ -190,9 +185,10 @@ class Yahoo:
         today = market.bars(ask.symbol, Timeframe.D1, start=day, end=day + 1, now=now)
         return Bars.concat([before, today]) if day < end else before
 
-    def render(self, market: Market, ask: Ask, bars: Bars, *, now: int) -> Rendered:
+    def render(self, market: Market, ask: Ask, page: Fetched, *, now: int) -> Rendered:
         """Encode columns; an empty answer has no `timestamp` and an empty quote."""
-        meta = self._meta(market, ask, bars, now)
+        bars = page.bars
+        meta = _meta(market, ask, bars, now)
         if not len(bars):
             indicators: dict[str, object] = {"quote": [{}]}
             if not ask.timeframe.is_intraday:
@@ -202,12 +198,13 @@ class Yahoo:
         stamps = wire_stamps(market, ask, bars.ts) // SECOND_US
         if self._config.live_row:
             bars, stamps, closes = _with_live_row(market, ask, bars, stamps, closes, now)
+        volume = bars.volume * 0 if market.venue(ask.symbol) == "24/5" else bars.volume
         indicators = {
             "quote": [
                 {
                     "open": self._price(bars.open),
                     "close": self._price(bars.close),
-                    "volume": whole_numbers(bars.volume),
+                    "volume": whole_numbers(volume),
                     "high": self._price(bars.high),
                     "low": self._price(bars.low),
                 }
@@ -238,41 +235,46 @@ class Yahoo:
         prices: list[float | None] = column.tolist()
         return prices
 
-    def _meta(self, market: Market, ask: Ask, bars: Bars, now: int) -> dict[str, object]:
-        sessions = market.sessions(ask.symbol)
-        current = max(0, int(np.searchsorted(sessions.opens, now, side="right")) - 1)
-        opened, closed = int(sessions.opens[current]), int(sessions.closes[current])
-        local = from_us(now).astimezone(ZoneInfo(sessions.tz))
-        offset = (local.utcoffset() or timedelta()) // timedelta(seconds=1)
-        zone = {"timezone": local.tzname(), "gmtoffset": offset}
 
-        def period(start: int, end: int) -> dict[str, object]:
-            return {**zone, "start": start // SECOND_US, "end": end // SECOND_US}
+def _meta(market: Market, ask: Ask, bars: Bars, now: int) -> dict[str, object]:
+    sessions = market.sessions(ask.symbol)
+    current = max(0, int(np.searchsorted(sessions.opens, now, side="right")) - 1)
+    opened, closed = int(sessions.opens[current]), int(sessions.closes[current])
+    before, after = PRE_MARKET_US, POST_MARKET_US
+    if closed - opened >= DAY_US:
+        # Around the clock the day "ends" with its last minute and nothing lies around it.
+        closed, before, after = closed - 60 * SECOND_US, 0, 0
+    local = from_us(now).astimezone(ZoneInfo(sessions.tz))
+    offset = (local.utcoffset() or timedelta()) // timedelta(seconds=1)
+    zone = {"timezone": local.tzname(), "gmtoffset": offset}
 
-        first = market.first_stamp(ask.symbol)
-        meta: dict[str, object] = {
-            "currency": "USD",
-            "symbol": ask.symbol,
-            "exchangeName": "NYQ",
-            "instrumentType": "EQUITY",
-            "firstTradeDate": None if first is None else first // SECOND_US,
-            "regularMarketTime": min(now, closed) // SECOND_US,
-            **zone,
-            "exchangeTimezoneName": sessions.tz,
-            "priceHint": 2,
-            "currentTradingPeriod": {
-                "pre": period(opened - 19_800 * SECOND_US, opened),
-                "regular": period(opened, closed),
-                "post": period(closed, closed + 14_400 * SECOND_US),
-            },
-            "dataGranularity": "1h" if ask.timeframe is Timeframe.H1 else ask.options["interval"],
-            "range": "",
-            "validRanges": RANGES,
-        }
-        if len(bars):
-            meta["regularMarketPrice"] = float(bars.close[-1])
-            meta["chartPreviousClose"] = float(bars.open[0])
-        return meta
+    def period(start: int, end: int) -> dict[str, object]:
+        return {**zone, "start": start // SECOND_US, "end": end // SECOND_US}
+
+    first = market.first_stamp(ask.symbol)
+    meta: dict[str, object] = {
+        "currency": "USD",
+        "symbol": ask.symbol,
+        "exchangeName": "NYQ",
+        "instrumentType": INSTRUMENT_TYPES.get(sessions.venue, "EQUITY"),
+        "firstTradeDate": None if first is None else first // SECOND_US,
+        "regularMarketTime": min(now, closed) // SECOND_US,
+        **zone,
+        "exchangeTimezoneName": sessions.tz,
+        "priceHint": 2,
+        "currentTradingPeriod": {
+            "pre": period(opened - before, opened),
+            "regular": period(opened, closed),
+            "post": period(closed, closed + after),
+        },
+        "dataGranularity": "1h" if ask.timeframe is Timeframe.H1 else ask.options["interval"],
+        "range": "",
+        "validRanges": RANGES,
+    }
+    if len(bars):
+        meta["regularMarketPrice"] = float(bars.close[-1])
+        meta["chartPreviousClose"] = float(bars.open[0])
+    return meta
 
 
 def read_seconds(text: str) -> int:
@@ -284,13 +286,30 @@ def read_seconds(text: str) -> int:
 
 
 def wire_stamps(market: Market, ask: Ask, stamps: Stamps) -> Stamps:
-    """Return what yahoo stamps bars with, in µs: session open, or local midnight of a period."""
-    sessions = market.sessions(ask.symbol)
+    """Return what yahoo stamps bars with, in µs: session open, or local midnight of a period.
+
+    A session that opens on the evening before its date has the midnight between.
+    """
     if ask.timeframe.is_intraday:
         return stamps
+    sessions = market.sessions(ask.symbol)
+    midnights = local_midnights(stamps, sessions.tz)
     if ask.timeframe is Timeframe.D1:
-        return session_spans(sessions, stamps)[0]
-    return local_midnights(stamps, sessions.tz)
+        return np.maximum(session_spans(sessions, stamps)[0], midnights)
+    return midnights
+
+
+def _intraday_bars(market: Market, ask: Ask, *, now: int) -> Bars:
+    extended = ask.options.get("includePrePost", "").lower() == "true"
+    return market.bars(
+        ask.symbol,
+        ask.timeframe,
+        start=ask.start,
+        end=ask.end + 1,
+        now=now,
+        hours=Hours.EXTENDED if extended else Hours.REGULAR,
+        anchor=Anchor.OPEN,
+    )
 
 
 def _with_live_row(

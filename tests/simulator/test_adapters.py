@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 from providers.errors import AuthError, NoData, ThrottledError, TransientError, UnknownSymbol
 from providers.instants import from_us, to_us
 from providers.registry import get_adapter
+from providers.simulator.process import Simulator
 from providers.simulator.recorded import load_recordings
 from providers.types import Adjustment, BarQuery, Credentials, Hours, Response, Timeframe
-from tests.simulator.conftest import KEY
+from providers.venues import load_sessions
+from tests.simulator.conftest import KEY, Client
 
 PRICES = ("open", "high", "low", "close", "volume")
 
@@ -162,3 +165,38 @@ def test_the_declared_basis_is_the_adapters_own():
         for provider in ("yahoo", "polygon")
     }
     assert declared == {"yahoo": Adjustment.SPLIT, "polygon": Adjustment.RAW}
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Run a simulator with symbols of several venues."""
+    venues = {"*.L": "XLON", "*=F": "CMES"}
+    with Simulator({"now": "2024-12-01T00:00:00Z", "venues": venues}) as simulator:
+        client = Client(simulator.base_url)
+        yield client
+        client.session.close()
+
+
+@pytest.mark.parametrize(
+    ("provider", "symbol", "venue"),
+    [
+        ("yahoo", "BTC-USD", "24/7"),
+        ("yahoo", "EURUSD=X", "24/5"),
+        ("yahoo", "ES=F", "CMES"),
+        ("yahoo", "VOD.L", "XLON"),
+        ("polygon", "X:BTCUSD", "24/7"),
+        ("polygon", "C:EURUSD", "24/5"),
+    ],
+)
+def test_other_venues_keep_their_session_dates(world, provider, symbol, venue):
+    """Days of crypto, currencies, futures and London carry the dates of their sessions."""
+    adapter, query = ask(provider, symbol, Timeframe.D1, "2024-03-01", "2024-11-10")
+    page = adapter.fetch_page(
+        replace(query, venue=venue),
+        token=None,
+        credentials=Credentials(key=KEY),
+        base_url=world.base_url,
+        edge=PlainEdge(world),
+    )
+    expected = load_sessions(venue).between(to_us(query.start), to_us(query.end)).labels
+    assert np.array_equal(page.bars.ts, expected)
