@@ -10,29 +10,29 @@ import numpy as np
 import pytest
 
 from providers.errors import AuthError, NoData, ThrottledError, TransientError, UnknownSymbol
+from providers.http import HttpEdge
 from providers.instants import from_us, to_us
 from providers.registry import get_adapter
 from providers.simulator.process import Simulator
 from providers.simulator.recorded import load_recordings
-from providers.types import Adjustment, BarQuery, Credentials, Hours, Response, Timeframe
+from providers.types import Adjustment, BarQuery, Credentials, Hours, Timeframe
 from providers.venues import load_sessions
 from tests.simulator.conftest import KEY, Client
 
 PRICES = ("open", "high", "low", "close", "volume")
 
 
-class PlainEdge:
-    """Send requests without the deadlines and limits of the real edge."""
-
-    def __init__(self, client):
-        self.client = client
-
-    def send(self, request):
-        answer = self.client.session.get(
-            request.url, params=request.params, headers=request.headers, timeout=10
-        )
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, answer.content, datetime.now(UTC))
+def edge_to(provider):
+    """Return the edge that fetches for a provider in production, with short deadlines."""
+    return HttpEdge(
+        connect_timeout=5,
+        read_timeout=5,
+        total_deadline=10,
+        max_bytes=64_000_000,
+        byte_budget=None,
+        provider=provider,
+        user_agent="test",
+    )
 
 
 def ask(provider, symbol, timeframe, start, end):
@@ -61,7 +61,7 @@ def fetch(client, provider, symbol, timeframe, start, end, key=KEY):
             token=token,
             credentials=Credentials(key=key),
             base_url=client.base_url,
-            edge=PlainEdge(client),
+            edge=edge_to(provider),
         )
         pages.append(page)
         token = page.next_token
@@ -101,7 +101,7 @@ def test_intraday_bars_are_the_synthetic_ones(client, provider, timeframe):
     for start, end in (("2012-11-22", "2012-11-27"), ("2012-03-09", "2012-03-13")):
         adapter, query = ask("synthetic", "ZZT", timeframe, start, end)
         expected = adapter.fetch_page(
-            query, token=None, credentials=Credentials(), base_url="", edge=PlainEdge(client)
+            query, token=None, credentials=Credentials(), base_url="", edge=edge_to(provider)
         ).bars
         (page,) = fetch(client, provider, "ZZT", timeframe, start, end)
         assert np.array_equal(page.bars.ts, expected.ts)
@@ -196,7 +196,7 @@ def test_other_venues_keep_their_session_dates(world, provider, symbol, venue):
         token=None,
         credentials=Credentials(key=KEY),
         base_url=world.base_url,
-        edge=PlainEdge(world),
+        edge=edge_to(provider),
     )
     expected = load_sessions(venue).between(to_us(query.start), to_us(query.end)).labels
     assert np.array_equal(page.bars.ts, expected)
