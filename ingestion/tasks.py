@@ -14,6 +14,7 @@ from ingestion.services.housekeeping import keep_house
 from ingestion.services.plan_job import plan_or_fail
 from ingestion.services.run_slices import RunLimits, run_slices
 from ingestion.services.tick import tick as run_tick
+from ingestion.store.crashpoints import crash_point
 
 HINT_EXPIRES = 30
 
@@ -22,6 +23,7 @@ HINT_EXPIRES = 30
 def tick() -> None:
     """Reap, poll, settle, and hint at what is to be planned or fetched."""
     report = run_tick(now=datetime.now(UTC), processes=settings.FETCH_PROCESSES)
+    crash_point("tick.before_hints")
     for job_id in report.plan:
         plan.apply_async(args=[job_id], queue="control", expires=HINT_EXPIRES)
     if report.fetch and queue_has_room("fetch", most=2 * settings.FETCH_PROCESSES):

@@ -138,8 +138,8 @@ EGRESS = env_text("MDC_EGRESS", "default")
 # A slice with fewer good bars, or a larger share of bad rows, fails instead of being stored.
 MINIMUM_BARS = env_int("MDC_MINIMUM_BARS", 0, lowest=0, highest=1_000_000)
 MAX_BAD_PERCENT = env_int("MDC_MAX_BAD_PERCENT", 20, lowest=0, highest=100)
-# Names of armed crash points: a worker kills itself there. For tests and drills only.
-CRASH_POINTS = env_list("MDC_CRASH_POINTS")
+# A folder in which tests and drills arm crash points: a worker kills itself there.
+CRASH_POINTS = env_text("MDC_CRASH_POINTS")
 
 # --- Django ------------------------------------------------------------------------------------
 
@@ -280,7 +280,8 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
-CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# Concerns late acknowledgement only, which nothing here uses; unset, each loss is a warning.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -19,6 +19,7 @@ from ingestion.domain.windows import from_us, to_us
 from ingestion.services.fetch_slice import Failed, Yielded
 from ingestion.store import attempts, audit, budgets, slices
 from ingestion.store.clock import database_now
+from ingestion.store.crashpoints import crash_point
 from ingestion.store.retry_classes import load_retry_class
 from providers.errors import (
     ErrorFamily,
@@ -76,6 +77,8 @@ def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDe
                 error=_text(error),
             )
         _record(failed, decision, account_id=account_id, executor_id=executor_id)
+        crash_point("fail.before_commit")
+    crash_point("fail.after_commit")
     if family is ErrorFamily.BUG:
         log.error("slice_bug", slice_id=claimed.slice_id, exc_info=error)
     return decision
@@ -98,28 +101,34 @@ def give_back(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
                 )
             ]
         )
-        if not owned or not yielded.tally.requests:
-            return
-        (number,) = attempts.next_attempt_ids(1)
-        attempts.insert_attempts(
-            [
-                attempts.AttemptRecord(
-                    attempt_id=number,
-                    slice_id=claimed.slice_id,
-                    job_id=claimed.job_id,
-                    series_id=claimed.series_id,
-                    account_id=account_id,
-                    n=claimed.tries + 1,
-                    executor_id=executor_id,
-                    leased_at=claimed.leased_at,
-                    begun_at=yielded.tally.begun_at,
-                    outcome=AttemptOutcome.YIELDED,
-                    requests=yielded.tally.requests,
-                    pages=yielded.tally.pages,
-                    waited=yielded.tally.waited,
-                )
-            ]
-        )
+        if owned and yielded.tally.requests:
+            _record_yield(yielded, account_id=account_id, executor_id=executor_id)
+        crash_point("yield.before_commit")
+    crash_point("yield.after_commit")
+
+
+def _record_yield(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
+    claimed = yielded.claimed
+    (number,) = attempts.next_attempt_ids(1)
+    attempts.insert_attempts(
+        [
+            attempts.AttemptRecord(
+                attempt_id=number,
+                slice_id=claimed.slice_id,
+                job_id=claimed.job_id,
+                series_id=claimed.series_id,
+                account_id=account_id,
+                n=claimed.tries + 1,
+                executor_id=executor_id,
+                leased_at=claimed.leased_at,
+                begun_at=yielded.tally.begun_at,
+                outcome=AttemptOutcome.YIELDED,
+                requests=yielded.tally.requests,
+                pages=yielded.tally.pages,
+                waited=yielded.tally.waited,
+            )
+        ]
+    )
 
 
 def _put_back(failed: Failed, decision: RetryDecision) -> bool:

@@ -152,7 +152,7 @@ def fetch_slice(
         return Failed(claimed, facts, error, sent_at=tally.begun_at, tally=tally)
     except Exception as error:  # noqa: BLE001 an unknown exception is a bug, recorded with its trace
         return Failed(claimed, facts, error, sent_at=tally.begun_at, tally=tally)
-    crash_point("fetch.after_response")
+    crash_point("fetch.after_response", subject=f"{facts.symbol}@{claimed.start:%Y-%m-%d}")
     end = resume_from or claimed.end
     if end <= claimed.start:
         return Yielded(claimed, facts, tally, seconds=0.0)
@@ -189,6 +189,7 @@ def _fetch_pages(
                 return pages, pages[-1].resume_from
             raise
         tally.begun_at = permits.database_time()
+        crash_point("fetch.before_request")
         page = _fetch_page(query, token=token, access=access, tally=tally)
         pages.append(page)
         token = page.next_token

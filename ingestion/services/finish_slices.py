@@ -85,6 +85,8 @@ def finish_covered(claimed: Sequence[Claimed], *, account_id: int, executor_id: 
                 )
             ]
         )
+        crash_point("covered.before_commit")
+    crash_point("covered.after_commit")
     return len(mine)
 
 

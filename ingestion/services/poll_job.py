@@ -12,6 +12,7 @@ from ingestion.domain.states import Desired, JobState
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
 from ingestion.store import jobs, slices
 from ingestion.store.coverage import loaded_and_explained
+from ingestion.store.crashpoints import crash_point
 
 
 def poll_job(job_id: int, *, now: datetime) -> int:
@@ -38,6 +39,8 @@ def poll_job(job_id: int, *, now: datetime) -> int:
         jobs.set_next_poll(job_id, at=now + timedelta(seconds=job.poll_seconds))
         if job.state is JobState.QUEUED:
             jobs.move(job, JobState.RUNNING, actor=SYSTEM)
+        crash_point("poll.before_commit")
+    crash_point("poll.after_commit")
     return armed
 
 

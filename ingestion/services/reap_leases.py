@@ -30,6 +30,7 @@ def reap_leases() -> int:
             ]
         )
         crash_point("reap.before_commit")
+    crash_point("reap.after_commit")
     return len(late)
 
 

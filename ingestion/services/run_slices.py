@@ -95,6 +95,7 @@ def run_slices(
         opened = leases.open_run(executor_id=executor.id, account_id=account_id, share=share)
     if opened is None:
         return None
+    crash_point("run.after_open")
     run_id, slots = opened
     heart = Heart(executor_id=executor.id, run_id=run_id, account_id=account_id,
                   processes=limits.processes)
@@ -107,6 +108,7 @@ def run_slices(
         permits.close()
         committer.close()
         heart.close()
+        crash_point("run.before_close")
         leases.close_run(run_id)
     return RunReport(
         provider=access.adapter.name,

@@ -15,18 +15,20 @@ from django.db import connection, transaction
 from ingestion.domain import pacing
 from ingestion.domain.windows import from_us
 from ingestion.store import budgets
+from ingestion.store.crashpoints import crash_point
 
 LEASE = timedelta(seconds=15)
 HORIZON_US = 1_000_000
 JOBS_IN_RACE = 200
 
 # A window that another lease is fetching is left alone: when it is covered, this one is free.
+# (A scalar subquery, because an anti-join would compare each candidate with every lease.)
 # What coverage and proofs already hold is subtracted here, before any permit is taken.
 _CANDIDATES = """
 WITH race AS (
     SELECT id, kind, priority, vtime, retry_class, tries AS max_tries,
            least(max_slices_per_round, max_concurrency - (
-               SELECT count(*) FROM slice l WHERE l.job_id = job.id AND l.state = 'leased'
+               SELECT count(*) FROM slice l WHERE l.job_id = job.id AND l.lease_token IS NOT NULL
            )) AS free
     FROM job
     WHERE account_id = %(account)s AND state = 'running' AND desired = 'run'
@@ -42,9 +44,9 @@ WITH race AS (
         WHERE s.job_id = r.id AND s.account_id = %(account)s AND s.state = 'ready'
           AND s.next_attempt_at <= %(now)s
           AND (%(idle)s OR NOT s.suspect)
-          AND NOT EXISTS (SELECT 1 FROM slice l
-                          WHERE l.series_id = s.series_id AND l.state = 'leased'
-                            AND l."window" && s."window")
+          AND (SELECT 1 FROM slice l
+               WHERE l.series_id = s.series_id AND l.lease_until IS NOT NULL
+                 AND l."window" && s."window" LIMIT 1) IS NULL
         ORDER BY s.next_attempt_at, s.id
         LIMIT greatest(r.free, 0)
     ) s
@@ -141,6 +143,7 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
             budgets.note_pace(account_id, until_us=gate.now_us + int(wait * 1e6))
             return Claim(slices=(), wait=wait, suspects_waiting=False)
         leased = _lease(given, executor_id=executor_id, now_us=gate.now_us)
+        crash_point("claim.before_commit")
         return Claim(slices=leased, wait=0.0, suspects_waiting=False)
 
 
@@ -283,4 +286,5 @@ def take_permit(*, account_id: int, job_id: int) -> tuple[float, bool]:
         if send > gate.now_us + HORIZON_US:
             return (send - gate.now_us) / 1e6, False
         budgets.save_budgets([(key, budget.record(send)) for key, budget in held])
+        crash_point("permit.before_commit")
         return (send - gate.now_us) / 1e6, True

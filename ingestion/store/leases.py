@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from ingestion.store.claim import LEASE
+from ingestion.store.crashpoints import crash_point
 
 EXECUTOR_SILENT = timedelta(seconds=12)
 
@@ -96,6 +97,7 @@ def heartbeat(*, executor_id: UUID, run_id: int, account_id: int, processes: int
             " ORDER BY id FOR UPDATE SKIP LOCKED)",
             [LEASE, executor_id],
         )
+        crash_point("heartbeat.between")
         cursor.execute(
             "UPDATE fetch_run SET lease_until = clock_timestamp() + %s WHERE id = %s",
             [LEASE, run_id],
