@@ -20,10 +20,11 @@ SLICES_PER_CLAIM = 16
 
 _FILL = """
 INSERT INTO instrument (symbol, name, asset_class, venue, currency, has_volume)
-VALUES ('BENCH', '', 'equity', 'XNYS', 'USD', true);
+SELECT 'B' || n, '', 'equity', 'XNYS', 'USD', true FROM generate_series(1, %(jobs)s) n;
 INSERT INTO series (provider, instrument_id, event_type, timeframe, adjustment, hours, anchor,
                     precedence)
-VALUES ('polygon', 1, 'bar', '1m', 'raw', 'regular', 'open', 100);
+SELECT 'polygon', n, 'bar', '1m', 'raw', 'regular', 'open', 100
+FROM generate_series(1, %(jobs)s) n;
 INSERT INTO account (provider, name, egress, enabled, writes, circuit, circuit_reason,
                      max_in_flight)
 VALUES ('polygon', 'default', 'default', true, true, 'closed', '', 64);
@@ -39,8 +40,8 @@ SELECT 'historical', 'backfill', 1, 'running', 'run', now(), '', 100, 1, random(
 FROM generate_series(1, %(jobs)s);
 INSERT INTO slice (job_id, series_id, account_id, "window", state, next_attempt_at, tries, crashes,
                    suspect, rows, error_class, error)
-SELECT j, 1, 1, tstzrange(timestamptz '1900-01-01' + make_interval(hours => j * %(per_job)s + n),
-                          timestamptz '1900-01-01' + make_interval(hours => j * %(per_job)s + n + 1)),
+SELECT j, j, 1, tstzrange(timestamptz '2000-01-01' + make_interval(hours => n),
+                          timestamptz '2000-01-01' + make_interval(hours => n + 1)),
        'ready', now(), 0, 0, false, 0, '', ''
 FROM generate_series(1, %(jobs)s) j, generate_series(1, %(per_job)s) n
 """

@@ -75,5 +75,6 @@ class StoreFull(StoreError):
 
     def __init__(self) -> None:
         super().__init__(
-            "PostgreSQL has no disk space left; free some and the waiting slices go on by themselves"
+            "PostgreSQL has no disk space left; free some,"
+            " and the waiting slices go on by themselves"
         )

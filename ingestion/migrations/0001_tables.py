@@ -566,11 +566,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='slice',
-            index=models.Index(condition=models.Q(('state', 'leased')), fields=['series'], name='slice_leased_series'),
+            index=models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['series'], name='slice_leased_series'),
         ),
         migrations.AddIndex(
             model_name='slice',
-            index=models.Index(condition=models.Q(('state', 'leased')), fields=['job'], name='slice_leased_job'),
+            index=models.Index(condition=models.Q(('lease_token__isnull', False)), fields=['job'], name='slice_leased_job'),
         ),
         migrations.AddIndex(
             model_name='slice',

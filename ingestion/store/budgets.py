@@ -51,15 +51,15 @@ class Ledger:
 def lock_account(account_id: int) -> Gate:
     """Lock the account's row until the transaction ends and read its state."""
     with connection.cursor() as cursor:
+        # The clock is read outside the CTE: after the row, which may have been waited for.
         cursor.execute(
-            "SELECT clock_timestamp(), blocked_until, enabled AND circuit = 'closed', max_in_flight"
-            " FROM account WHERE id = %s FOR NO KEY UPDATE",
+            "WITH locked AS MATERIALIZED (SELECT blocked_until,"
+            " enabled AND circuit = 'closed' AS is_open, max_in_flight"
+            " FROM account WHERE id = %s FOR NO KEY UPDATE)"
+            " SELECT clock_timestamp(), * FROM locked",
             [account_id],
         )
-        _, blocked_until, is_open, max_in_flight = cursor.fetchone()
-        # The clock is read again: the row may have been waited for.
-        cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
+        now, blocked_until, is_open, max_in_flight = cursor.fetchone()
     return Gate(
         now_us=to_us(now),
         blocked_until_us=to_us(blocked_until) if blocked_until else 0,

@@ -23,7 +23,10 @@ BEYOND_HISTORY_GOOD_FOR = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Hold what was known of a series before a finish: loaded inside a window, first bar ever."""
+    """Hold what was known of a series before a finish: what is loaded in and around a window.
+
+    `first_us` is the first bar ever stored.
+    """
 
     loaded: Ranges
     first_us: int | None
@@ -42,7 +45,7 @@ class Advance:
 
 
 def known_coverage(windows: Sequence[tuple[int, Window]]) -> list[Known]:
-    """Read, per (series, window), what is loaded inside the window and the first bar ever."""
+    """Read, per (series, window), what is loaded there and in the sessions that it cuts."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO coverage (series_id, loaded, updated_at)"
@@ -51,7 +54,8 @@ def known_coverage(windows: Sequence[tuple[int, Window]]) -> list[Known]:
             [[series_id for series_id, _ in windows]],
         )
         cursor.execute(
-            "SELECT c.loaded * tstzmultirange(tstzrange(g.starts, g.ends)), c.first_ts"
+            "SELECT c.loaded * tstzmultirange(tstzrange(g.starts - interval '1 day',"
+            "   g.ends + interval '1 day')), c.first_ts"
             " FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY"
             "   AS g(series_id, starts, ends, n) JOIN coverage c USING (series_id) ORDER BY g.n",
             [

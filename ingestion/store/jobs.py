@@ -221,7 +221,7 @@ def jobs_to_settle(limit: int) -> list[int]:
                 OR (j.desired = 'run' AND j.state = 'paused')
                 OR (j.desired = 'run' AND j.state = 'running' AND j.planned
                     AND NOT EXISTS (SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state = 'ready')
-                    AND NOT EXISTS (SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state = 'leased'))
+                    AND NOT EXISTS (SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.lease_token IS NOT NULL))
             )
             ORDER BY j.id LIMIT %s
             """,
@@ -275,7 +275,7 @@ _EXPLAIN_WAITS = """
 WITH facts AS (
     SELECT j.id, j.state, j.workload, j.next_poll_at, a.circuit, a.circuit_reason, a.enabled,
            a.provider, a.blocked_until, a.paced_until,
-           EXISTS (SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state = 'leased') AS at_work,
+           EXISTS (SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.lease_token IS NOT NULL) AS at_work,
            (SELECT s.next_attempt_at FROM slice s
             WHERE s.job_id = j.id AND s.account_id = j.account_id AND s.state = 'ready'
             ORDER BY s.next_attempt_at LIMIT 1) AS next_try,

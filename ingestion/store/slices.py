@@ -195,7 +195,7 @@ def release_leases(job_id: int) -> int:
         cursor.execute(
             "UPDATE slice SET state = 'ready', lease_token = NULL, lease_until = NULL,"
             " executor_id = NULL WHERE id IN ("
-            " SELECT id FROM slice WHERE job_id = %s AND state = 'leased' ORDER BY id FOR UPDATE)",
+            " SELECT id FROM slice WHERE job_id = %s AND lease_token IS NOT NULL ORDER BY id FOR UPDATE)",
             [job_id],
         )
         return cursor.rowcount
