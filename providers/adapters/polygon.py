@@ -43,6 +43,7 @@ from providers.instants import (
     local_midnight,
     next_date,
     to_us,
+    utc_offsets,
 )
 from providers.sessions import DAY_US, Stamps
 from providers.statuses import raise_for_status
@@ -241,7 +242,12 @@ def _bounds(query: BarQuery) -> tuple[int, int]:
     start, end = to_us(query.start), to_us(query.end)
     timeframe = query.timeframe
     if timeframe.is_intraday:
-        return -(-start // _MILLISECOND_US), -(-end // _MILLISECOND_US) - 1
+        # A start within a bar would bring that bar, whose stamp lies before the window.
+        step = round(timeframe.duration.total_seconds()) * 1_000_000
+        offset = int(utc_offsets(np.array([start], np.int64), _zone(query))[0])
+        first = start + -(start + offset) % step
+        first = first if first < end else start
+        return -(-first // _MILLISECOND_US), -(-end // _MILLISECOND_US) - 1
     first = floor_date(start, timeframe)
     if first < start:
         first = next_date(first, timeframe)

@@ -16,7 +16,7 @@ import functools
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final
 from urllib.parse import quote as percent_encode
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -32,6 +32,7 @@ from providers.errors import (
     NoData,
     PayloadError,
     PermanentError,
+    ProviderError,
     ThrottledError,
     UnknownSymbol,
     UnsupportedRequest,
@@ -65,6 +66,8 @@ _INTERVALS: Final[Mapping[Timeframe, str]] = {
 _EASTERNMOST_US: Final = 14 * 3_600 * _SECOND_US
 _WITHOUT_VOLUME: Final = frozenset({"CURRENCY", "INDEX"})
 _REQUEST_DENIED: Final = 999
+# Clients that do not name themselves in this form are answered with 429 whatever their pace.
+_USER_AGENT: Final = "Mozilla/5.0 (compatible; mdc)"
 
 
 class _Period(msgspec.Struct):
@@ -220,16 +223,16 @@ class Yahoo(Adapter):
                 "interval": _INTERVALS[query.timeframe],
                 "includePrePost": "true" if extended else "false",
             },
-            headers={"Accept": "application/json"},
+            headers={"Accept": "application/json", "User-Agent": _USER_AGENT},
         )
 
     def parse(self, query: BarQuery, response: Response) -> Page:
         """Read a chart answer; rows keep yahoo's order."""
         if response.status != HTTPStatus.OK:
-            _raise_refusal(query, response)
+            raise _refusal(query, response)
         envelope = decode_json(response.body, _Envelope, provider=self.name)
         if envelope.error is not None:
-            _raise_error_within(query, envelope.error)
+            raise _error_within_200(query, envelope.error)
         if envelope.chart is None or not envelope.chart.result:
             raise PayloadError("yahoo answered without a chart; try again later", provider="yahoo")
         result = envelope.chart.result[0]
@@ -297,7 +300,10 @@ def _columns(result: _Result) -> _Rows:
                 f"yahoo sent {n} stamps and a column of {len(column)} values; try again later",
                 provider="yahoo",
             )
-        values[i] = column  # None becomes NaN
+        try:
+            values[i] = np.fromiter(column, np.float64, n)
+        except TypeError:
+            values[i] = column  # Slower, but reads null as NaN.
     return _Rows(np.array(stamps, np.int64) * _SECOND_US, values)
 
 
@@ -383,37 +389,39 @@ def _check_granularity(query: BarQuery, meta: _Meta) -> None:
         )
 
 
-def _raise_error_within(query: BarQuery, error: _Error) -> NoReturn:
-    """Raise the error that an answer states although its HTTP status is 200."""
-    _raise_stated(query, error, HTTPStatus.OK)
-    if "Too Many Requests" in (error.code, error.description):
-        raise ThrottledError("yahoo asks for a slower pace", provider="yahoo", status=200)
-    raise PermanentError(
-        f"yahoo rejects the request: {error.code}: {error.description[:200]}",
-        provider="yahoo",
-        status=200,
+def _error(kind: type[ProviderError], message: str, status: int) -> ProviderError:
+    return kind(message, provider="yahoo", status=status)
+
+
+def _error_within_200(query: BarQuery, stated: _Error) -> ProviderError:
+    """Return the error that an answer states although its HTTP status is 200."""
+    if "Too Many Requests" in (stated.code, stated.description):
+        return _error(ThrottledError, "yahoo asks for a slower pace (within a 200)", 200)
+    return _known_error(query, stated, 200) or _error(
+        PermanentError, f"yahoo rejects the request: {stated.code}: {stated.description[:200]}", 200
     )
 
 
-def _raise_refusal(query: BarQuery, response: Response) -> NoReturn:
+def _refusal(query: BarQuery, response: Response) -> ProviderError:
+    """Return the error that an answer of any other status than 200 means."""
     status = response.status
     if status == _REQUEST_DENIED:
-        raise ThrottledError(
-            "yahoo denies requests from this address for now (999)", provider="yahoo", status=status
-        )
+        return _error(ThrottledError, "yahoo denies requests from this address (999)", status)
     if status == HTTPStatus.UNAUTHORIZED:
-        raise AuthError(
+        return _error(
+            AuthError,
             "yahoo refuses anonymous requests from this address (401); wait, or use another one",
-            provider="yahoo",
-            status=status,
+            status,
         )
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        _raise_stated(query, _stated_error(response.body), status)
+        known = _known_error(query, _stated_error(response.body), status)
+        if known is not None:
+            return known
     raise_for_status(response, "yahoo")
-    raise PermanentError(
+    return _error(
+        PermanentError,
         f"yahoo has nothing at this address ({status}); check MDC_PROVIDER_YAHOO_BASE_URL",
-        provider="yahoo",
-        status=status,
+        status,
     )
 
 
@@ -424,29 +432,22 @@ def _stated_error(body: bytes) -> _Error:
     return decode_json(body, _Envelope, provider="yahoo").error or _Error()
 
 
-def _raise_stated(query: BarQuery, error: _Error, status: int) -> None:
-    """Raise what a stated error means; its wording is the only signature yahoo gives."""
-    wording = error.description
-    symbol = query.vendor_symbol
-    if error.code == "Not Found":
-        raise UnknownSymbol(
-            f"yahoo does not know the symbol {symbol!r}; check how yahoo spells it",
-            provider="yahoo",
-            status=status,
-        )
+def _known_error(query: BarQuery, stated: _Error, status: int) -> ProviderError | None:
+    """Return what a stated error means; its wording is the only signature yahoo gives."""
+    wording, symbol = stated.description, query.vendor_symbol
+    if stated.code == "Not Found":
+        message = f"yahoo does not know the symbol {symbol!r}; check how yahoo spells it"
+        return _error(UnknownSymbol, message, status)
     if "Data doesn't exist for startDate" in wording:
-        raise NoData(
-            f"yahoo states that it holds nothing of {symbol!r} in this window",
-            provider="yahoo",
-            status=status,
-        )
+        message = f"yahoo states that it holds nothing of {symbol!r} in this window"
+        return _error(NoData, message, status)
     if "must be within the last" in wording or "granularity data are allowed" in wording:
-        raise UnsupportedRequest(
+        message = (
             f"yahoo does not reach back this far at {query.timeframe}; "
-            "start later or use a longer timeframe",
-            provider="yahoo",
-            status=status,
+            "start later or use a longer timeframe"
         )
+        return _error(UnsupportedRequest, message, status)
+    return None
 
 
 def _raw_row(result: Any, row: int) -> object:

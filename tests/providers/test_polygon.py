@@ -37,6 +37,13 @@ class TestPolygon(NetworkedContract):
         url = self.url(timeframe="5m", start="2024-03-08T14:30", end="2024-03-08T15:00")
         assert url == "ACME/range/5/minute/1709908200000/1709909999999"
 
+    def test_a_start_within_a_bar_asks_from_the_next_one(self) -> None:
+        """Polygon would send the bar that contains the start; 4h bars count from local midnight."""
+        url = self.url(timeframe="5m", start="2024-03-08T14:31", end="2024-03-08T15:00")
+        assert url == "ACME/range/5/minute/1709908500000/1709909999999"
+        url = self.url(timeframe="4h", start="2024-03-08T14:00", end="2024-03-08T23:00")
+        assert url == "ACME/range/4/hour/1709917200000/1709938799999"  # from noon in New York
+
     def test_next_pages_go_to_the_configured_host_with_the_key_in_a_header(self) -> None:
         """Wherever an answer points, the key goes to no other host."""
         query, response = self.good_payload()
