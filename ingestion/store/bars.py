@@ -32,6 +32,7 @@ from ingestion.store.bars_compare import (
     SeriesBars,
     Windows,
     compare,
+    disjoint_rounds,
     gather,
 )
 from ingestion.store.copyformat import (
@@ -55,15 +56,15 @@ LOCK_CLASS = 7301
 LOCK_STRIPES = 1024
 
 # A program that does not take our locks may insert between our read and our COPY. Reading again
-# shows its rows; only an isolation level that hides them can make this many rounds fail.
-_ROUNDS = 5
+# shows its rows; only an isolation level that hides them can make this many tries fail.
+_TRIES = 5
 
 LOCK_CLASS = 7301
 LOCK_STRIPES = 1024
 
 # A program that does not take our locks may insert between our read and our COPY. Reading again
-# shows its rows; only an isolation level that hides them can make this many rounds fail.
-_ROUNDS = 5
+# shows its rows; only an isolation level that hides them can make this many tries fail.
+_TRIES = 5
 
 __all__ = [
     "LOCK_CLASS",
@@ -177,44 +178,37 @@ class WriteCounts:
 class WriteContended(RuntimeError):
     """Signal rows that keep appearing under a writer which holds the locks of their series."""
 
-    def __init__(self, *, rounds: int) -> None:
+    def __init__(self, *, tries: int) -> None:
         super().__init__(
-            f"another program keeps inserting the same bars ({rounds} rounds); stop what writes "
+            f"another program keeps inserting the same bars ({tries} tries); stop what writes "
             "to table bar besides mdc, and see that transactions run at READ COMMITTED"
         )
-        self.rounds = rounds
+        self.tries = tries
 
 
 def write_bars(connection: BaseDatabaseWrapper, batches: Sequence[SeriesBars]) -> list[WriteCounts]:
     """Store bars in the caller's transaction; return the counts in the order of the batches.
 
     Takes the advisory locks of all series first. `known_from` is PostgreSQL's clock after that,
-    and always later than the version it supersedes. Batches of one series must have disjoint
-    windows. Raises InvalidBatch, MissingPartition, WriteContended, TransactionManagementError
-    outside of a transaction, and Django's database errors; what the call had written is then
-    either undone or is undone by the rollback of the caller's transaction.
+    and always later than the version it supersedes. Where windows of one series overlap, the
+    batch that stands later in the call is written later. Raises InvalidBatch, MissingPartition,
+    WriteContended, TransactionManagementError outside of a transaction, and Django's database
+    errors; the caller's transaction must then be rolled back.
     """
     if not batches:
         return []
     if not connection.in_atomic_block:
         raise TransactionManagementError("write_bars needs a transaction: wrap it in atomic()")
-    order = sorted(range(len(batches)), key=lambda i: _place(batches[i]))
-    ordered = [batches[i] for i in order]
-    windows = Windows.of(ordered)
-    incoming = gather(ordered, windows)
-    attempts = np.array([batch.attempt_id for batch in ordered], np.int64)
-    known_from = lock_series(connection, [batch.series_id for batch in ordered])
-    for _ in range(_ROUNDS):
-        difference = compare(windows, incoming, _read(connection, windows))
-        new = _outgoing(windows, incoming.take(difference.new), attempts)
-        if _insert(connection, new, known_from=known_from):
-            break
-    else:
-        raise WriteContended(rounds=_ROUNDS)
-    replaced = _outgoing(windows, incoming.take(difference.replaced), attempts)
-    _replace(connection, replaced, known_from=known_from)
-    counts = _count(incoming, difference, batches=len(batches))
-    return [counts[place] for place in np.argsort(order).tolist()]
+    rounds = [
+        (places, *gather([batches[place] for place in places]))
+        for places in disjoint_rounds(batches)
+    ]
+    known_from = lock_series(connection, [batch.series_id for batch in batches])
+    counts: dict[int, WriteCounts] = {}
+    for places, windows, incoming in rounds:
+        written = _write_round(connection, windows, incoming, known_from=known_from)
+        counts.update(zip(places, written, strict=True))
+    return [counts[place] for place in range(len(batches))]
 
 
 def lock_series(connection: BaseDatabaseWrapper, series_ids: Sequence[int]) -> datetime:
@@ -231,12 +225,24 @@ def lock_series(connection: BaseDatabaseWrapper, series_ids: Sequence[int]) -> d
     return moment
 
 
-def _place(batch: SeriesBars) -> tuple[int, int]:
-    return batch.series_id, batch.window_start_us
-
-
 def _cursor(connection: BaseDatabaseWrapper) -> psycopg.Cursor[Any]:
     return wire_cursor(connection.connection)
+
+
+def _write_round(
+    connection: BaseDatabaseWrapper, windows: Windows, incoming: BarTable, *, known_from: datetime
+) -> list[WriteCounts]:
+    """Write batches whose windows are disjoint."""
+    for _ in range(_TRIES):
+        difference = compare(windows, incoming, _read(connection, windows))
+        new = _outgoing(windows, incoming.take(difference.new))
+        if _insert(connection, new, known_from=known_from):
+            break
+    else:
+        raise WriteContended(tries=_TRIES)
+    replaced = _outgoing(windows, incoming.take(difference.replaced))
+    _replace(connection, replaced, known_from=known_from)
+    return _count(incoming, difference, batches=len(windows.series_ids))
 
 
 def _read(connection: BaseDatabaseWrapper, windows: Windows) -> BarTable:
@@ -267,11 +273,11 @@ def _read(connection: BaseDatabaseWrapper, windows: Windows) -> BarTable:
     return stored
 
 
-def _outgoing(windows: Windows, table: BarTable, attempts: NDArray[np.int64]) -> dict[str, Values]:
+def _outgoing(windows: Windows, table: BarTable) -> dict[str, Values]:
     """Return the columns of `bar` for the rows, but for `known_from`."""
     own: dict[str, Values] = {
         "series_id": windows.series_ids[table.batch],
-        "attempt_id": attempts[table.batch],
+        "attempt_id": windows.attempt_ids[table.batch],
     }
     return {name: own[name] if name in own else getattr(table.bars, name) for name in _SENT}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,25 +46,28 @@ class InvalidBatch(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """Hold the windows of a call, ordered by series and start, and number every stamp in them."""
+    """Hold the disjoint windows of batches in the order of series and start.
+
+    `offsets` number every stamp in them, from 0 on.
+    """
 
     series_ids: NDArray[np.int32]
+    attempt_ids: NDArray[np.int64]
     starts: Keys
     ends: Keys
     offsets: Keys
 
     @classmethod
     def of(cls, batches: Sequence[SeriesBars]) -> Windows:
-        """Take over the windows of ordered batches; raises InvalidBatch where two overlap."""
+        """Take over the windows of ordered batches; raises InvalidBatch where one is empty."""
         series_ids = np.array([batch.series_id for batch in batches], np.int32)
+        attempt_ids = np.array([batch.attempt_id for batch in batches], np.int64)
         starts = np.array([batch.window_start_us for batch in batches], np.int64)
         ends = np.array([batch.window_end_us for batch in batches], np.int64)
-        bad = ends <= starts
-        bad[1:] |= (series_ids[1:] == series_ids[:-1]) & (starts[1:] < ends[:-1])
-        if bad.any():
+        empty = ends <= starts
+        if empty.any():
             raise InvalidBatch(
-                "come in a window that is empty or overlaps another one of the same call",
-                series_id=int(series_ids[bad.argmax()]),
+                "come in a window that is empty", series_id=int(series_ids[empty.argmax()])
             )
         spans = ends - starts
         if spans.sum(dtype=np.float64) > _LONGEST_US:
@@ -72,7 +76,7 @@ class Windows:
                 "write fewer batches at once",
                 series_id=int(series_ids[0]),
             )
-        return cls(series_ids, starts, ends, np.cumsum(spans) - spans)
+        return cls(series_ids, attempt_ids, starts, ends, np.cumsum(spans) - spans)
 
     def positions(self, table: BarTable) -> Keys:
         """Return a number per row that orders rows as (series, ts) does."""
@@ -105,8 +109,36 @@ class Difference:
     vanished: BatchNumbers
 
 
-def gather(batches: Sequence[SeriesBars], windows: Windows) -> BarTable:
-    """Join the batches into one table, and check that it keeps their contract."""
+def disjoint_rounds(batches: Sequence[SeriesBars]) -> list[list[int]]:
+    """Sort batches by series and start, as their places; those that overlap go to later rounds.
+
+    Of two that overlap, the one that stands later in the sequence comes in the later round.
+    """
+    order = sorted(range(len(batches)), key=lambda place: _begins(batches[place]))
+    if not any(_overlap(batches[one], batches[other]) for one, other in pairwise(order)):
+        return [order]
+    round_of: list[int] = []
+    for place, batch in enumerate(batches):
+        before = [round_of[other] for other in range(place) if _overlap(batches[other], batch)]
+        round_of.append(max(before, default=-1) + 1)
+    return [[place for place in order if round_of[place] == n] for n in range(max(round_of) + 1)]
+
+
+def _begins(batch: SeriesBars) -> tuple[int, int]:
+    return batch.series_id, batch.window_start_us
+
+
+def _overlap(one: SeriesBars, other: SeriesBars) -> bool:
+    return (
+        one.series_id == other.series_id
+        and one.window_start_us < other.window_end_us
+        and other.window_start_us < one.window_end_us
+    )
+
+
+def gather(batches: Sequence[SeriesBars]) -> tuple[Windows, BarTable]:
+    """Join ordered disjoint batches into one table, and check that it keeps their contract."""
+    windows = Windows.of(batches)
     lengths = [len(batch.bars) for batch in batches]
     table = BarTable(
         np.repeat(np.arange(len(batches), dtype=np.int32), lengths),
@@ -120,7 +152,7 @@ def gather(batches: Sequence[SeriesBars], windows: Windows) -> BarTable:
     disordered = (step < 0) | ((step == 0) & (np.diff(table.bars.sequence) <= 0))
     if disordered.any():
         raise _invalid("are not sorted and unique by (ts, sequence)", windows, table, disordered)
-    return table
+    return windows, table
 
 
 def _invalid(reason: str, windows: Windows, table: BarTable, bad: Mask) -> InvalidBatch:

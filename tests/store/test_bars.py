@@ -268,10 +268,31 @@ def test_a_batch_that_breaks_the_contract_is_refused(bad: SeriesBars, reason: st
     assert stored(4) == []
 
 
-def test_overlapping_windows_of_one_series_are_refused():
-    """Two answers for one stamp in one call would have no order."""
-    with pytest.raises(InvalidBatch, match="overlaps"):
-        write(batch(minutes(3)), batch(minutes(3, first=4), until=9))
+def test_of_overlapping_batches_the_later_one_has_the_last_word():
+    """Two jobs may fetch the same bars at once; both are written, in the order given."""
+    corrected = replace(minutes(3), close=np.array([10.6, 10.7, 10.8]))
+    found = write(
+        batch(minutes(6), attempt=1, until=8),
+        batch(corrected, attempt=2, until=3),
+        batch(minutes(1), series=2),
+        batch(minutes(2), attempt=3, until=2),
+        SeriesBars(1, 4, START + 8 * MINUTE_US, START + 9 * MINUTE_US, minutes(1, first=8)),
+    )
+    assert found == [
+        counts(inserted=6),
+        counts(revised=3),
+        counts(inserted=1),
+        counts(revised=2),
+        counts(inserted=1),
+    ]
+    assert [row.close for row in stored()] == [10.5, 10.5, 10.8, 10.5, 10.5, 10.5, 10.5]
+    assert [(row.close, row.attempt_id) for row in revisions()] == [
+        (10.5, 1),
+        (10.5, 1),
+        (10.5, 1),
+        (10.6, 2),
+        (10.7, 2),
+    ]
 
 
 def test_a_transaction_is_required():
