@@ -50,7 +50,7 @@ lint: $(DEVELOPMENT)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	MDC_BEHIND_TLS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 $(BIN)/python:

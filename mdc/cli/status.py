@@ -25,7 +25,7 @@ def status(as_json: bool) -> None:
         table.add_row(
             process.name, str(process.phase), str(process.pid or "-"), str(process.restarts)
         )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(table)
     for name, address in running.addresses.items():
         console.print(f"{name}: {address}")

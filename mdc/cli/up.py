@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging.config
 import signal
-from types import FrameType
 
 import click
 from django.conf import settings
@@ -12,8 +11,7 @@ from rich.console import Console
 
 from mdc.stack.embedded import EmbeddedStack
 from mdc.stack.logins import ADMIN_NAME
-
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from mdc.stack.stopping import StopSignals
 
 
 @click.command()
@@ -23,14 +21,16 @@ def up() -> None:
     MDC_DATABASE_URL and MDC_BROKER_URL put servers of your own in place of the embedded ones.
     """
     logging.config.dictConfig(settings.LOGGING)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     stack = EmbeddedStack(
         settings.MDC_HOME,
         database_url=settings.OWN_DATABASE_URL,
         broker_url=settings.OWN_BROKER_URL,
         fetch_processes=settings.FETCH_PROCESSES,
     )
-    _stop_on_signals(stack)
+    signals = StopSignals()
+    signals.install()
+    signals.watch_over(stack)
     try:
         with stack:
             _start(console, stack)
@@ -39,22 +39,6 @@ def up() -> None:
                 signal.pause()
     except KeyboardInterrupt:
         console.print("Stopped. Nothing is left running.")
-
-
-def _stop_on_signals(stack: EmbeddedStack) -> None:
-    """Let the first signal end the main thread's work and the next one hurry the stop."""
-    stopping = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
-            stack.hurry()
-            return
-        stopping = True
-        raise KeyboardInterrupt
-
-    for number in _STOP_SIGNALS:
-        signal.signal(number, handle)
 
 
 def _start(console: Console, stack: EmbeddedStack) -> None:

@@ -140,9 +140,21 @@ def test_mdc_up_recovers_from_a_kill_of_everything_and_ctrl_c_leaves_nothing(hom
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has death signals")
 def test_a_killed_supervisor_takes_its_whole_family_along(home: Home) -> None:
     """Nobody is left although the supervisor alone was killed, and the next one starts."""
-    with mdc_up(home) as first:
-        everything = family(first)
-        first.kill()
+    program = (
+        "import sys, time; from mdc.stack.addresses import Home; "
+        "from mdc.stack.embedded import EmbeddedStack; "
+        "stack = EmbeddedStack(Home.at(sys.argv[1])).__enter__(); "
+        "stack.start(['control'], prepare=False); print('ready', flush=True); "
+        "time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(home.root)], stdout=subprocess.PIPE, cwd=PROJECT
+    ) as owner:
+        assert owner.stdout is not None
+        until(lambda: owner.stdout.readline().startswith(b"ready"))  # type: ignore[union-attr]
+        everything = family(owner)
+        owner.kill()
+    assert len(everything) > 3
     until(lambda: all(gone(pid) for pid in everything))
     with EmbeddedStack(home):
         assert postgres.is_ready(home)
