@@ -16,7 +16,8 @@ COPY ingestion ingestion
 COPY providers providers
 COPY templates templates
 
-ENV MDC_HOME=/var/lib/mdc \
+ENV PYTHONPATH=/app \
+    MDC_HOME=/var/lib/mdc \
     MDC_STATIC_ROOT=/app/staticfiles \
     PYTHONUNBUFFERED=1
 RUN python manage.py collectstatic --noinput
