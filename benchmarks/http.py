@@ -6,6 +6,7 @@ worker with two processes. `bars`: pages of 50,000 rows without latency.
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,22 +64,22 @@ def _measure(
 ) -> dict[str, Any]:
     empty_tables()
     names = [f"H{n:03}" for n in range(symbols)]
-    config = {"faults": faults, "limits": {"polygon": {"limits": [
-        {"n": LIMIT_PER_SECOND, "window": 1.0}], "mode": "count"}}}
+    config = {
+        "faults": faults,
+        "limits": {
+            "polygon": {"limits": [{"n": LIMIT_PER_SECOND, "window": 1.0}], "mode": "count"}
+        },
+    }
     with Simulator(config) as simulator:
-        stack.start(
-            ["control", "fetch", "beat"],
-            environment={
-                "MDC_PROVIDER_POLYGON_BASE_URL": simulator.base_url,
-                "MDC_PROVIDER_POLYGON_KEY": "bench",
-                "MDC_FETCH_PROCESSES": "2",
-            },
-        )
+        # The workers inherit this process's environment.
+        os.environ["MDC_PROVIDER_POLYGON_BASE_URL"] = simulator.base_url
+        os.environ["MDC_PROVIDER_POLYGON_KEY"] = "bench"
+        stack.start(["control", "fetch", "beat"])
         try:
             jobs = open_minutes(names, provider="polygon", window=window, span=span, jobs=4)
             lift_limits("polygon", per_second=LIMIT_PER_SECOND, in_flight=in_flight)
             peak = _wait_until_done(stack, jobs)
-            stats = simulator.control.stats()["providers"]["polygon"]
+            stats = simulator.control.stats()["polygon"]
         finally:
             stack.stop_processes(["beat", "fetch", "control"])
     figures = _figures()

@@ -41,7 +41,7 @@ def _once() -> float:
     taken = seconds(lambda: plan_job(job.job_id, max_transactions=10_000, high_water=10_000_000))
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM slice")
-        (planned,) = cursor.fetchone()
+        planned = int(cursor.fetchone()[0])
     # 501 sessions of 200 symbols are a little more than 100,000.
     if planned < SLICES:
         raise AssertionError(f"{planned} slices planned")

@@ -20,7 +20,7 @@ from benchmarks.work import (
 )
 from ingestion.domain.windows import Window
 from ingestion.process import this_executor
-from ingestion.services.fetch_slice import QualityRules
+from ingestion.services.fetch_slice import Access, QualityRules
 from ingestion.services.run_slices import RunLimits, run_slices
 from mdc.stack.embedded import EmbeddedStack
 
@@ -50,7 +50,7 @@ def run(stack: EmbeddedStack) -> Report:
     }
 
 
-def _once(access: object, window: Window) -> float:
+def _once(access: Access, window: Window) -> float:
     empty_tables()
     symbols = [f"S{n:03}" for n in range(SLICES // SESSIONS)]
     jobs = open_minutes(symbols, provider="polygon", window=window, span=timedelta(days=1), jobs=8)
@@ -69,7 +69,7 @@ def _once(access: object, window: Window) -> float:
         cursor.execute("SELECT count(*), count(DISTINCT series_id) FROM bar")
         stored = cursor.fetchone()
         cursor.execute("SELECT count(*) FROM slice")
-        (slices,) = cursor.fetchone()
+        slices = int(cursor.fetchone()[0])
     if stored != (slices * ROWS_PER_SLICE, len(symbols)):
         raise AssertionError(f"{stored} stored for {slices} slices")
     return slices / seconds

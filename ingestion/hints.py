@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from amqp.exceptions import ChannelError as AmqpChannelError
 from celery import current_app
-from kombu.exceptions import ChannelError
 
 
 def queue_depth(name: str) -> int:
     """Count the messages in a queue by a passive declare, which every transport answers."""
     with current_app.connection_for_read() as connection:
         try:
-            return int(connection.default_channel.queue_declare(queue=name, passive=True).message_count)
-        except (ChannelError, AmqpChannelError):
+            return int(
+                connection.default_channel.queue_declare(queue=name, passive=True).message_count
+            )
+        except connection.channel_errors:
             return 0  # nobody has declared the queue yet, so it holds nothing
 
 

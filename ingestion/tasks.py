@@ -8,8 +8,8 @@ from celery import shared_task
 from django.conf import settings
 
 from ingestion.hints import queue_has_room
-from ingestion.provider_access import access_for_account, quality_rules
 from ingestion.process import this_executor
+from ingestion.provider_access import access_for_account, quality_rules
 from ingestion.services.housekeeping import keep_house
 from ingestion.services.plan_job import plan_or_fail
 from ingestion.services.run_slices import RunLimits, run_slices

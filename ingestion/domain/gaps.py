@@ -75,13 +75,13 @@ def find_gaps(
     venue's calendar knows.
     """
     units = _finished_units(expectation, window=window, now_us=now_us)
-    units = units.take(~_inside(units, evidence.not_listed))
-    loaded = _inside(units, evidence.loaded)
-    settled = loaded | _inside(units, evidence.loaded.union(evidence.proofs))
+    unlisted = _inside(units, evidence.not_listed)
+    loaded = _inside(units, evidence.loaded) & ~unlisted
+    settled = _inside(units, evidence.loaded.union(evidence.proofs)) | unlisted
     return GapReport(
-        expected=len(units),
+        expected=int((~unlisted).sum()),
         loaded=int(loaded.sum()),
-        explained=int((settled & ~loaded).sum()),
+        explained=int((settled & ~loaded & ~unlisted).sum()),
         gaps=_group(units, lacking=~settled, evidence=evidence),
     )
 

@@ -35,14 +35,14 @@ class Job(models.Model):
         JobDefinition, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
     slot = models.OneToOneField(Slot, null=True, blank=True, on_delete=models.SET_NULL)
-    request_key = models.CharField(max_length=128, null=True, blank=True, unique=True)  # noqa: DJ001 unset must not collide
+    request_key = models.CharField(max_length=128, null=True, blank=True, unique=True)
     workload = models.CharField(max_length=16, choices=choices(Workload))
     kind = models.CharField(max_length=16, choices=choices(JobKind))
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="jobs")
     state = models.CharField(max_length=16, choices=choices(JobState), default=JobState.DRAFT)
     desired = models.CharField(max_length=8, choices=choices(Desired), default=Desired.RUN)
     desired_at = models.DateTimeField(db_default=Now())
-    outcome = models.CharField(max_length=16, choices=choices(Outcome), null=True, blank=True)  # noqa: DJ001 see job_outcome_iff_completed
+    outcome = models.CharField(max_length=16, choices=choices(Outcome), null=True, blank=True)
     wait_reason = models.CharField(max_length=200, blank=True)
     wait_until = models.DateTimeField(null=True, blank=True)
     priority = models.PositiveSmallIntegerField(default=100)
@@ -87,7 +87,9 @@ class Job(models.Model):
                 name="job_outcome_iff_completed",
             ),
             models.CheckConstraint(
-                condition=(Q(state__in=["completed", "failed", "cancelled"]) & Q(ended_at__isnull=False))
+                condition=(
+                    Q(state__in=["completed", "failed", "cancelled"]) & Q(ended_at__isnull=False)
+                )
                 | (~Q(state__in=["completed", "failed", "cancelled"]) & Q(ended_at__isnull=True)),
                 name="job_ended_iff_terminal",
             ),
@@ -158,14 +160,14 @@ class Slice(models.Model):
             # of its index, or the planner, for whom a handful of leases all cost the same, picks
             # any of the three and reads every lease.
             models.Index(
-                fields=["series"], condition=Q(lease_until__isnull=False), name="slice_leased_series"
+                fields=["series"],
+                condition=Q(lease_until__isnull=False),
+                name="slice_leased_series",
             ),
             models.Index(
                 fields=["job"], condition=Q(lease_token__isnull=False), name="slice_leased_job"
             ),
-            models.Index(
-                fields=["account", "job"], condition=Q(state="dead"), name="slice_dead"
-            ),
+            models.Index(fields=["account", "job"], condition=Q(state="dead"), name="slice_dead"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -94,8 +94,10 @@ class Committer:
         rows, until = 0, 0.0
         while len(batch) < SLICES_PER_COMMIT and rows < ROWS_PER_COMMIT:
             try:
-                item = self._queue.get(timeout=max(0.0, until - time.monotonic())) if batch else (
-                    self._queue.get()
+                item = (
+                    self._queue.get(timeout=max(0.0, until - time.monotonic()))
+                    if batch
+                    else (self._queue.get())
                 )
             except queue.Empty:
                 break
@@ -120,9 +122,7 @@ class Committer:
                 self._patiently(self._skipping(item))
 
     def _failing(self, item: Failed) -> Callable[[], object]:
-        return lambda: fail_slice(
-            item, account_id=self._account_id, executor_id=self._executor_id
-        )
+        return lambda: fail_slice(item, account_id=self._account_id, executor_id=self._executor_id)
 
     def _giving_back(self, item: Yielded) -> Callable[[], object]:
         return lambda: give_back(item, account_id=self._account_id, executor_id=self._executor_id)
@@ -147,9 +147,7 @@ class Committer:
                 self._finish([one])
 
     def _count(self, fetched: Sequence[Fetched]) -> None:
-        done = finish_slices(
-            fetched, account_id=self._account_id, executor_id=self._executor_id
-        )
+        done = finish_slices(fetched, account_id=self._account_id, executor_id=self._executor_id)
         self.slices += done.slices
         self.rows += done.rows
         self.inserted += done.inserted

@@ -174,9 +174,7 @@ def _slow_down(failed: Failed, error: ThrottledError, *, account_id: int) -> Non
             budgets.save_pace(budget_id, slower)
 
 
-def _record(
-    failed: Failed, decision: RetryDecision, *, account_id: int, executor_id: UUID
-) -> None:
+def _record(failed: Failed, decision: RetryDecision, *, account_id: int, executor_id: UUID) -> None:
     claimed, error = failed.claimed, failed.error
     (number,) = attempts.next_attempt_ids(1)
     detail: dict[str, object] = {"error": _text(error)}
@@ -198,7 +196,9 @@ def _record(
                 executor_id=executor_id,
                 leased_at=claimed.leased_at,
                 begun_at=failed.tally.begun_at,
-                outcome=AttemptOutcome.DEAD if isinstance(decision, GiveUp) else AttemptOutcome.RETRY,
+                outcome=AttemptOutcome.DEAD
+                if isinstance(decision, GiveUp)
+                else AttemptOutcome.RETRY,
                 requests=failed.tally.requests,
                 pages=failed.tally.pages,
                 waited=failed.tally.waited,

@@ -109,7 +109,6 @@ class Yielded:
     tally: Tally
     seconds: float
 
-
     @classmethod
     def of(cls, claimed: Claimed, facts: SeriesFacts) -> Yielded:
         """Give a slice back at once, as if it had never been claimed."""
@@ -132,6 +131,29 @@ def fetch_slice(
     stopped: Callable[[int], bool],
 ) -> Fetched | Failed | Yielded:
     """Fetch a claimed slice; `send_at` and `good_until` are its first permit, monotonic seconds."""
+    # The answers' bytes count as in flight until validation has let go of them.
+    with access.bytes_in_flight.hold():
+        return _fetch_and_validate(
+            claimed,
+            facts,
+            access=access,
+            permits=permits,
+            rules=rules,
+            permit=(send_at, good_until),
+            stopped=stopped,
+        )
+
+
+def _fetch_and_validate(
+    claimed: Claimed,
+    facts: SeriesFacts,
+    *,
+    access: Access,
+    permits: PermitDesk,
+    rules: QualityRules,
+    permit: tuple[float, float],
+    stopped: Callable[[int], bool],
+) -> Fetched | Failed | Yielded:
     tally = Tally()
     query = facts.query(claimed.start, claimed.end)
     try:
@@ -140,7 +162,7 @@ def fetch_slice(
             claimed=claimed,
             access=access,
             permits=permits,
-            permit=(send_at, good_until),
+            permit=permit,
             stopped=stopped,
             tally=tally,
         )
@@ -200,9 +222,7 @@ def _fetch_pages(
         permit = permits.EXPIRED
 
 
-def _fetch_page(
-    query: BarQuery, *, token: str | None, access: Access, tally: Tally
-) -> Page:
+def _fetch_page(query: BarQuery, *, token: str | None, access: Access, tally: Tally) -> Page:
     adapter = access.adapter
     if not adapter.capabilities.networked:
         page = adapter.fetch_page(
@@ -218,11 +238,10 @@ def _fetch_page(
             query, token=token, credentials=access.credentials, base_url=access.base_url
         )
         tally.requests += 1
-        with access.bytes_in_flight.hold():
-            response = access.edge.send(request)
-            large = len(response.body) > _LARGE_BODY
-            with _DECODING if large else contextlib.nullcontext():
-                page = adapter.parse(query, response)
+        response = access.edge.send(request)
+        large = len(response.body) > _LARGE_BODY
+        with _DECODING if large else contextlib.nullcontext():
+            page = adapter.parse(query, response)
     tally.pages += 1
     tally.payload_bytes += page.payload_bytes
     tally.payload_sha = page.payload_sha

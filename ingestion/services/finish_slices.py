@@ -1,4 +1,4 @@
-"""Finish a batch of fetched slices: bars, coverage, proofs, checkpoint, attempts, all or nothing."""
+"""Finish a batch of slices: bars, coverage, proofs, checkpoint, attempts; all or nothing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from ingestion.calendars import expectation_for
-from ingestion.domain.coverage import Ranges
-from ingestion.domain.expectation import Expectation
-from ingestion.domain.judgement import Judgement, judge_coverage
 from ingestion.domain.states import AttemptOutcome
-from ingestion.domain.windows import from_us, to_us
+from ingestion.domain.windows import from_us
 from ingestion.services.fetch_slice import Fetched
-from ingestion.store import attempts, checkpoints, coverage, slices
+from ingestion.services.judge_finish import judge_finish
+from ingestion.store import attempts, checkpoints, slices
 from ingestion.store.bars import SeriesBars, WriteCounts, write_bars
 from ingestion.store.claim import Claimed
 from ingestion.store.crashpoints import crash_point
-from ingestion.store.series import SeriesFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +76,7 @@ def finish_covered(claimed: Sequence[Claimed], *, account_id: int, executor_id: 
                     begun_at=None,
                     outcome=AttemptOutcome.SKIPPED,
                 )
-                for one, attempt_id in zip(
-                    mine, attempts.next_attempt_ids(len(mine)), strict=True
-                )
+                for one, attempt_id in zip(mine, attempts.next_attempt_ids(len(mine)), strict=True)
             ]
         )
         crash_point("covered.before_commit")
@@ -100,9 +94,7 @@ def _finished(one: Fetched) -> slices.Finished:
     )
 
 
-def _store(
-    owned: Sequence[Fetched], *, account_id: int, executor_id: UUID
-) -> list[WriteCounts]:
+def _store(owned: Sequence[Fetched], *, account_id: int, executor_id: UUID) -> list[WriteCounts]:
     numbers = attempts.next_attempt_ids(len(owned))
     counts = write_bars(
         connection,
@@ -118,8 +110,7 @@ def _store(
         ],
     )
     crash_point("finish.after_bars")
-    withdrawn = coverage.advance_coverage(_judge_all(owned, numbers))
-    coverage.note_missing(_units_of(withdrawn, owned))
+    judge_finish(owned, numbers)
     checkpoints.advance((one.claimed.job_id, one.claimed.series_id) for one in owned)
     attempts.insert_attempts(
         [
@@ -141,64 +132,6 @@ def _store(
         ]
     )
     return counts
-
-
-def _judge_all(owned: Sequence[Fetched], numbers: Sequence[int]) -> list[coverage.Advance]:
-    known = coverage.known_coverage([(one.claimed.series_id, one.window) for one in owned])
-    advances = []
-    for one, number, before in zip(owned, numbers, known, strict=True):
-        first_here = int(one.bars.ts[0]) if len(one.bars) else None
-        firsts = [us for us in (first_here, before.first_us) if us is not None]
-        verdict = _judge(one, loaded=before.loaded, first_us=min(firsts, default=None))
-        advances.append(
-            coverage.Advance(
-                series_id=one.claimed.series_id,
-                attempt_id=number,
-                covered=verdict.covered,
-                missing=tuple(
-                    zip(verdict.missing.starts.tolist(), verdict.missing.ends.tolist(), strict=True)
-                ),
-                not_listed=verdict.not_listed,
-                first_us=first_here,
-            )
-        )
-    return advances
-
-
-def _units_of(
-    withdrawn: Sequence[coverage.Withdrawn], owned: Sequence[Fetched]
-) -> list[tuple[int, int, int, int]]:
-    """Split what is unexplained again into its sessions: the provider had nothing for them."""
-    facts = {one.claimed.series_id: one.facts for one in owned}
-    found = []
-    for gone in withdrawn:
-        units = _expectation(facts[gone.series_id]).units_between(
-            gone.window.start_us, gone.window.end_us
-        )
-        found += [
-            (gone.series_id, start, end, gone.attempt_id)
-            for start, end in zip(units.starts.tolist(), units.ends.tolist(), strict=True)
-        ]
-    return found
-
-
-def _expectation(facts: SeriesFacts) -> Expectation:
-    return expectation_for(
-        venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
-    )
-
-
-def _judge(one: Fetched, *, loaded: Ranges, first_us: int | None) -> Judgement:
-    facts, window = one.facts, one.window
-    return judge_coverage(
-        window=window,
-        proven_until=one.proven_until_us,
-        units=_expectation(facts).units_between(window.start_us, window.end_us),
-        stamps=one.bars.ts,
-        first_bar_ever=first_us,
-        listed_from=to_us(facts.listed_from) if facts.listed_from else None,
-        loaded=loaded,
-    )
 
 
 def _attempt(

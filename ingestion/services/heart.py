@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from uuid import UUID
 
@@ -19,16 +20,15 @@ _QUIET = Orders(stopped_jobs=frozenset(), drain=False, others_starve=False)
 class Heart:
     """Send a heartbeat every 5 s until closed; `orders` is what the last one learned."""
 
-    def __init__(
-        self, *, executor_id: UUID, run_id: int, account_id: int, processes: int
-    ) -> None:
+    def __init__(self, *, executor_id: UUID, run_id: int, account_id: int, processes: int) -> None:
         self.orders = _QUIET
-        self._arguments = {
-            "executor_id": executor_id,
-            "run_id": run_id,
-            "account_id": account_id,
-            "processes": processes,
-        }
+        self._beat = functools.partial(
+            heartbeat,
+            executor_id=executor_id,
+            run_id=run_id,
+            account_id=account_id,
+            processes=processes,
+        )
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self._thread.start()
@@ -45,7 +45,7 @@ class Heart:
     def _run(self) -> None:
         while not self._closing.wait(BEAT_SECONDS):
             try:
-                self.orders = heartbeat(**self._arguments)
+                self.orders = self._beat()
             except (DatabaseError, InterfaceError) as error:
                 # The lease outlives two missed beats; a longer outage ends in the reaper.
                 log.warning("heartbeat_missed", error=str(error))

@@ -23,7 +23,7 @@ from ingestion.domain.spec import (
 from ingestion.domain.states import JobState
 from ingestion.models import Job, RetryClass
 from ingestion.services.resolve_request import ResolvedRequest, ResolvedSeries, resolve_request
-from ingestion.store import audit, budgets, coverage
+from ingestion.store import absences, audit, budgets
 from ingestion.store.series import ensure_account, ensure_series
 from ingestion.store.venues import ensure_venue_sessions
 
@@ -123,7 +123,7 @@ def _freeze_series(resolved: ResolvedRequest, one: ResolvedSeries) -> SeriesSpec
         anchor=one.anchor,
     )
     if one.beyond:
-        coverage.prove_beyond_history(series_id=series_id, window=one.beyond)
+        absences.prove_beyond_history(series_id=series_id, window=one.beyond)
     return SeriesSpec(
         series_id=series_id,
         symbol=one.instrument.symbol,

@@ -61,9 +61,7 @@ class PermitDesk:
             if ahead > 0 and self._closing.wait(ahead):
                 raise NoPermit(0.0)
             if time.monotonic() <= latest:
-                waited["budget"] = round(
-                    waited.get("budget", 0.0) + time.monotonic() - begun, 3
-                )
+                waited["budget"] = round(waited.get("budget", 0.0) + time.monotonic() - begun, 3)
                 return
             earliest, latest = self._take(job_id, begun=begun)
 

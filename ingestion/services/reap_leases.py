@@ -44,9 +44,7 @@ def _judge(one: Expired) -> Verdict:
     if not at_work:
         return Verdict(one.slice_id, crashes=one.crashes, suspect=one.suspect, dead=False)
     crashes = one.crashes + (1 if one.suspect and one.company == 1 else 0)
-    return Verdict(
-        one.slice_id, crashes=crashes, suspect=True, dead=crashes >= CRASHES_BEFORE_DEAD
-    )
+    return Verdict(one.slice_id, crashes=crashes, suspect=True, dead=crashes >= CRASHES_BEFORE_DEAD)
 
 
 def _attempt(one: Expired, verdict: Verdict, number: int) -> attempts.AttemptRecord:

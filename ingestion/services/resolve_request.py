@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from ingestion.calendars import sessions_for
 from ingestion.domain.errors import BadRequest
@@ -14,9 +15,8 @@ from ingestion.domain.states import Workload
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
 from ingestion.store.series import InstrumentFacts, instrument_facts
 from providers.base import Adapter, SeriesCapability
-from providers.errors import UnsupportedRequest
 from providers.registry import get_adapter
-from providers.types import Adjustment, Anchor, Timeframe
+from providers.types import Adjustment, Anchor, BarQuery, Timeframe
 
 _SECONDS_PER_DAY = 86400
 
@@ -64,6 +64,24 @@ def resolve_request(request: JobRequest, *, now: datetime) -> ResolvedRequest:
 
 
 def _check(request: JobRequest, *, now: datetime) -> None:
+    _check_names(request)
+    _check_numbers(request)
+    if request.start >= now:
+        raise BadRequest(
+            f"the start {request.start:%Y-%m-%d} lies in the future; give a past date",
+            field="start",
+        )
+    match request.workload:
+        case Workload.HISTORICAL:
+            _check_end(request, now=now)
+        case Workload.REALTIME:
+            if not request.poll_seconds or request.poll_seconds < 1:
+                raise BadRequest("say how often to ask, at least every second", field="poll")
+        case _:
+            assert_never(request.workload)
+
+
+def _check_names(request: JobRequest) -> None:
     if not request.symbols or not all(symbol.strip() for symbol in request.symbols):
         raise BadRequest("name at least one symbol, such as --symbols AAPL", field="symbols")
     if len(set(request.symbols)) != len(request.symbols):
@@ -72,15 +90,20 @@ def _check(request: JobRequest, *, now: datetime) -> None:
         raise BadRequest("a symbol has at most 64 printable characters", field="symbols")
     if not request.timeframes:
         raise BadRequest("name at least one timeframe, such as --timeframe 1d", field="timeframes")
-    if request.start >= now:
-        raise BadRequest(
-            f"the start {request.start:%Y-%m-%d} lies in the future; give a past date",
-            field="start",
-        )
-    if request.workload is Workload.REALTIME:
-        if not request.poll_seconds or request.poll_seconds < 1:
-            raise BadRequest("say how often to ask, at least every second", field="poll_seconds")
-        return
+
+
+def _check_numbers(request: JobRequest) -> None:
+    if request.priority is not None and not 0 <= request.priority <= 255:
+        raise BadRequest("a priority is a number from 0 to 255", field="priority")
+    for field in ("tries", "max_concurrency", "slices_per_round"):
+        value = getattr(request, field)
+        if value is not None and not 1 <= value <= 1000:
+            raise BadRequest(f"{field.replace('_', ' ')} is a number from 1 to 1000", field=field)
+    if request.slice_span is not None and request.slice_span <= timedelta(0):
+        raise BadRequest("a slice span must be positive", field="slice_span")
+
+
+def _check_end(request: JobRequest, *, now: datetime) -> None:
     if request.end is None:
         raise BadRequest("historical work needs an end date", field="end")
     if request.end <= request.start:
@@ -95,34 +118,27 @@ def _check(request: JobRequest, *, now: datetime) -> None:
             f"the end {request.end:%Y-%m-%d} lies in the future; leave it out to fetch until now",
             field="end",
         )
-    if request.priority is not None and not 0 <= request.priority <= 255:
-        raise BadRequest("a priority is a number from 0 to 255", field="priority")
-    for field in ("tries", "max_concurrency", "slices_per_round"):
-        value = getattr(request, field)
-        if value is not None and value < 1:
-            raise BadRequest(f"{field.replace('_', ' ')} must be at least 1", field=field)
-    if request.slice_span is not None and request.slice_span <= timedelta(0):
-        raise BadRequest("a slice span must be positive", field="slice_span")
 
 
 def _resolve_series(
     request: JobRequest, adapter: Adapter, symbol: str, timeframe: Timeframe, *, now: datetime
 ) -> ResolvedSeries:
-    capability = adapter.capabilities.timeframes.get(timeframe)
-    if capability is None:
-        offered = ", ".join(one.value for one in adapter.capabilities.timeframes)
-        raise UnsupportedRequest(
-            f"{adapter.name} does not serve {timeframe}; it offers {offered}",
-            provider=adapter.name,
-        )
-    adjustment = request.adjustment or capability.adjustment
-    if adjustment is not capability.adjustment:
-        raise UnsupportedRequest(
-            f"{adapter.name} serves {timeframe} bars on the basis {capability.adjustment},"
-            f" not {adjustment}; leave --adjustment out",
-            provider=adapter.name,
-        )
     instrument = instrument_facts(symbol, provider=adapter.name, venue=request.venue)
+    declared = adapter.capabilities.timeframes.get(timeframe)
+    adjustment = request.adjustment or (declared.adjustment if declared else Adjustment.RAW)
+    capability = adapter.capability_for(
+        BarQuery(
+            symbol=symbol,
+            vendor_symbol=instrument.vendor_symbol,
+            venue=instrument.venue,
+            timeframe=timeframe,
+            adjustment=adjustment,
+            hours=request.hours,
+            anchor=declared.anchor if declared else Anchor.OPEN,
+            start=request.start,
+            end=request.end or now,
+        )
+    )
     expectation = expect(
         sessions_for(instrument.venue),
         timeframe=timeframe,

@@ -97,8 +97,9 @@ def run_slices(
         return None
     crash_point("run.after_open")
     run_id, slots = opened
-    heart = Heart(executor_id=executor.id, run_id=run_id, account_id=account_id,
-                  processes=limits.processes)
+    heart = Heart(
+        executor_id=executor.id, run_id=run_id, account_id=account_id, processes=limits.processes
+    )
     permits = PermitDesk(account_id)
     committer = Committer(account_id=account_id, executor_id=executor.id)
     run = _Run(account_id, executor.id, access, rules, slots, heart, permits, committer)
@@ -173,11 +174,7 @@ class _Run:
     def _may_claim(self, now: float) -> bool:
         if self._alone and (self._out or self._committer.backlog):
             return False
-        return (
-            now >= self._claim_at
-            and len(self._out) < self._slots
-            and self._committer.has_room
-        )
+        return now >= self._claim_at and len(self._out) < self._slots and self._committer.has_room
 
     def _claim(self) -> bool:
         """Claim for the free slots; return whether anything came."""

@@ -191,6 +191,8 @@ def _next_command(job: JobRow, *, spec: JobSpec, series: tuple[SeriesSummary, ..
         return f"mdc job show {job.id} --follow"
     if any(one.slices.dead for one in series):
         return f"mdc job retry-failed {job.id}"
+    if job.error:
+        return f"mdc job show {job.id}"
     if job.state is JobState.CANCELLED or any(one.gaps for one in series):
         return _same_again(spec)
     symbols = ",".join(dict.fromkeys(one.symbol for one in spec.series))

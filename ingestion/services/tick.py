@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ingestion.services.plan_job import READY_LOW_WATER
 from ingestion.services.poll_job import poll_job
 from ingestion.services.reap_leases import reap_leases
 from ingestion.services.settle_job import settle_job
-from ingestion.services.plan_job import READY_LOW_WATER
-from ingestion.store import jobs
+from ingestion.store import sweeps
 
 JOBS_PER_TICK = 500
 PLANS_PER_TICK = 20
@@ -30,16 +30,16 @@ class TickReport:
 def tick(*, now: datetime, processes: int) -> TickReport:
     """Run every sweep once; `processes` is how many fetches can run side by side."""
     reaped = reap_leases()
-    polled = sum(poll_job(job_id, now=now) for job_id in jobs.jobs_to_poll(JOBS_PER_TICK))
-    to_settle = jobs.jobs_to_settle(JOBS_PER_TICK)
+    polled = sum(poll_job(job_id, now=now) for job_id in sweeps.jobs_to_poll(JOBS_PER_TICK))
+    to_settle = sweeps.jobs_to_settle(JOBS_PER_TICK)
     for job_id in to_settle:
         settle_job(job_id)
-    jobs.explain_waits(JOBS_PER_TICK)
+    sweeps.explain_waits(JOBS_PER_TICK)
     return TickReport(
         reaped=reaped,
         polled=polled,
         settled=len(to_settle),
-        plan=tuple(jobs.jobs_to_plan(PLANS_PER_TICK, low_water=READY_LOW_WATER)),
+        plan=tuple(sweeps.jobs_to_plan(PLANS_PER_TICK, low_water=READY_LOW_WATER)),
         fetch=tuple(fetch_hints(processes=processes)),
     )
 
@@ -50,7 +50,7 @@ def fetch_hints(*, processes: int) -> list[tuple[int, int]]:
     Where several accounts have work, one may take all processes but one, so that a sick provider
     cannot starve the rest.
     """
-    demands = jobs.demand(at_most=_DUE_WORTH_COUNTING)
+    demands = sweeps.demand(at_most=_DUE_WORTH_COUNTING)
     most = processes if len(demands) <= 1 else max(1, processes - 1)
     hints = []
     for one in demands:

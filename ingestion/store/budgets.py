@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -136,9 +135,10 @@ def block_account(account_id: int, *, seconds: float) -> None:
     """Send nothing for some seconds; an earlier block is never shortened."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE account SET blocked_until = greatest(blocked_until, clock_timestamp() + %s)"
+            "UPDATE account SET blocked_until ="
+            " greatest(blocked_until, clock_timestamp() + make_interval(secs => %s))"
             " WHERE id = %s",
-            [timedelta(seconds=seconds), account_id],
+            [seconds, account_id],
         )
 
 

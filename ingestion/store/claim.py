@@ -77,8 +77,8 @@ WITH given AS (
 )
 UPDATE slice s
 SET state = 'leased', lease_token = gen_random_uuid(), executor_id = %(executor)s,
-    leased_at = clock_timestamp(), lease_until = clock_timestamp() + %(lease)s,
-    begun_at = given.begun_at
+    leased_at = clock_timestamp(), begun_at = given.begun_at,
+    lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM given JOIN mine USING (id)
 WHERE s.id = given.id
 RETURNING s.id, s.lease_token, s.leased_at
@@ -235,7 +235,7 @@ def _lease(
                 "ids": [row[0] for row, _ in given],
                 "begun": [from_us(send) for _, send in given],
                 "executor": executor_id,
-                "lease": LEASE,
+                "lease": LEASE.total_seconds(),
             },
         )
         tokens = {slice_id: (token, at) for slice_id, token, at in cursor.fetchall()}

@@ -68,12 +68,17 @@ def open_run(*, executor_id: UUID, account_id: int, share: int) -> tuple[int, in
         cursor.execute(
             "INSERT INTO fetch_run (executor_id, account_id, slots, started_at, lease_until)"
             " SELECT %(executor)s, a.id, least(%(share)s, a.max_in_flight - used.slots),"
-            "        clock_timestamp(), clock_timestamp() + %(lease)s"
+            "        clock_timestamp(), clock_timestamp() + make_interval(secs => %(lease)s)"
             " FROM account a, LATERAL (SELECT coalesce(sum(slots), 0)::int AS slots FROM fetch_run"
             "     WHERE account_id = a.id AND lease_until > clock_timestamp()) used"
             " WHERE a.id = %(account)s AND a.max_in_flight > used.slots"
             " RETURNING id, slots",
-            {"executor": executor_id, "account": account_id, "share": share, "lease": LEASE},
+            {
+                "executor": executor_id,
+                "account": account_id,
+                "share": share,
+                "lease": LEASE.total_seconds(),
+            },
         )
         row = cursor.fetchone()
     return (row[0], row[1]) if row else None
@@ -92,15 +97,16 @@ def heartbeat(*, executor_id: UUID, run_id: int, account_id: int, processes: int
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE slice SET lease_until = clock_timestamp() + %s WHERE id IN ("
-            " SELECT id FROM slice WHERE executor_id = %s AND state = 'leased'"
+            "UPDATE slice SET lease_until = clock_timestamp() + make_interval(secs => %s)"
+            " WHERE id IN (SELECT id FROM slice WHERE executor_id = %s AND state = 'leased'"
             " ORDER BY id FOR UPDATE SKIP LOCKED)",
-            [LEASE, executor_id],
+            [LEASE.total_seconds(), executor_id],
         )
         crash_point("heartbeat.between")
         cursor.execute(
-            "UPDATE fetch_run SET lease_until = clock_timestamp() + %s WHERE id = %s",
-            [LEASE, run_id],
+            "UPDATE fetch_run SET lease_until = clock_timestamp() + make_interval(secs => %s)"
+            " WHERE id = %s",
+            [LEASE.total_seconds(), run_id],
         )
         cursor.execute(
             "UPDATE executor SET last_seen = clock_timestamp() WHERE id = %s RETURNING draining",
@@ -149,7 +155,8 @@ def expired(limit: int) -> list[Expired]:
             )
             SELECT s.id, s.job_id, s.series_id, s.account_id, s.tries, s.crashes, s.suspect,
                    s.executor_id, s.leased_at, s.begun_at,
-                   e.id IS NULL OR e.last_seen < clock_timestamp() - %(silent)s,
+                   e.id IS NULL
+                     OR e.last_seen < clock_timestamp() - make_interval(secs => %(silent)s),
                    pg_postmaster_start_time() > s.leased_at,
                    s.begun_at <= coalesce(e.last_seen, s.leased_at) + interval '5 seconds',
                    count(*) FILTER (WHERE s.begun_at <= clock_timestamp())
@@ -157,7 +164,7 @@ def expired(limit: int) -> list[Expired]:
             FROM slice s JOIN late USING (id) LEFT JOIN executor e ON e.id = s.executor_id
             ORDER BY s.id
             """,
-            {"limit": limit, "silent": EXECUTOR_SILENT},
+            {"limit": limit, "silent": EXECUTOR_SILENT.total_seconds()},
         )
         return [Expired(*row) for row in cursor.fetchall()]
 
@@ -200,12 +207,18 @@ def take_back(verdicts: Sequence[Verdict]) -> None:
 
 def forget_silent_executors(*, after: timedelta) -> int:
     """Delete executors, and runs, that have been silent for long and hold no lease."""
+    seconds = after.total_seconds()
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM fetch_run WHERE lease_until < clock_timestamp() - %s", [after])
         cursor.execute(
-            "DELETE FROM executor e WHERE last_seen < clock_timestamp() - %s AND NOT EXISTS"
+            "DELETE FROM fetch_run"
+            " WHERE lease_until < clock_timestamp() - make_interval(secs => %s)",
+            [seconds],
+        )
+        cursor.execute(
+            "DELETE FROM executor e"
+            " WHERE last_seen < clock_timestamp() - make_interval(secs => %s) AND NOT EXISTS"
             " (SELECT 1 FROM slice s WHERE s.executor_id = e.id AND s.state = 'leased')"
             " AND NOT EXISTS (SELECT 1 FROM fetch_run r WHERE r.executor_id = e.id)",
-            [after],
+            [seconds],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)

@@ -39,9 +39,7 @@ class PutBack:
     error: str
 
 
-def insert_slices(
-    *, job_id: int, account_id: int, slices: Sequence[tuple[int, Window]]
-) -> None:
+def insert_slices(*, job_id: int, account_id: int, slices: Sequence[tuple[int, Window]]) -> None:
     """Add ready slices, as (series id, window), in bulk; the row is the enqueue."""
     # COPY takes no expressions, but reads the text 'now' as the transaction's start.
     tail = ")\tready\tnow\t0\t0\tf\t0\t\t\n"
@@ -121,7 +119,7 @@ def put_back(returns: Sequence[PutBack]) -> set[int]:
                 next_attempt_at = clock_timestamp() + make_interval(secs => g.seconds),
                 tries = s.tries + CASE WHEN g.burns THEN 1 ELSE 0 END,
                 suspect = s.suspect AND g.error_class = '',
-                error_class = CASE WHEN g.error_class = '' THEN s.error_class ELSE g.error_class END,
+                error_class = coalesce(nullif(g.error_class, ''), s.error_class),
                 error = CASE WHEN g.error_class = '' THEN s.error ELSE g.error END
             FROM given g JOIN mine USING (id)
             WHERE s.id = g.id
@@ -149,7 +147,7 @@ def bury_series(*, job_id: int, series_id: int, error_class: str, error: str) ->
             " ORDER BY id FOR UPDATE SKIP LOCKED)",
             [error_class, error, job_id, series_id],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def replay_dead(job_id: int) -> int:
@@ -161,7 +159,7 @@ def replay_dead(job_id: int) -> int:
             " SELECT id FROM slice WHERE job_id = %s AND state = 'dead' ORDER BY id FOR UPDATE)",
             [job_id],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def make_due(job_id: int) -> None:
@@ -183,7 +181,7 @@ def cancel_open(job_id: int) -> int:
             " SELECT id FROM slice WHERE job_id = %s AND state = 'ready' ORDER BY id FOR UPDATE)",
             [job_id],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def release_leases(job_id: int) -> int:
@@ -195,10 +193,11 @@ def release_leases(job_id: int) -> int:
         cursor.execute(
             "UPDATE slice SET state = 'ready', lease_token = NULL, lease_until = NULL,"
             " executor_id = NULL WHERE id IN ("
-            " SELECT id FROM slice WHERE job_id = %s AND lease_token IS NOT NULL ORDER BY id FOR UPDATE)",
+            " SELECT id FROM slice WHERE job_id = %s AND lease_token IS NOT NULL"
+            " ORDER BY id FOR UPDATE)",
             [job_id],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def rearm(*, job_id: int, series_id: int, account_id: int, window: Window) -> bool:
@@ -209,7 +208,7 @@ def rearm(*, job_id: int, series_id: int, account_id: int, window: Window) -> bo
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            'UPDATE slice SET state = \'ready\', "window" = tstzrange(%s, %s), resume_from = NULL,'
+            "UPDATE slice SET state = 'ready', \"window\" = tstzrange(%s, %s), resume_from = NULL,"
             " tries = 0, next_attempt_at = clock_timestamp() WHERE job_id = %s AND series_id = %s"
             " AND state IN ('done', 'dead')",
             [window.start, window.end, job_id, series_id],

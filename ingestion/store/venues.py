@@ -17,9 +17,7 @@ def ensure_venue_sessions(sessions: Sessions) -> None:
         if present:
             return
         # Two jobs may do this at once: the loser's rows are dropped by the key.
-        cursor.execute(
-            "CREATE TEMP TABLE venue_session_stage (LIKE venue_session) ON COMMIT DROP"
-        )
+        cursor.execute("CREATE TEMP TABLE venue_session_stage (LIKE venue_session) ON COMMIT DROP")
         with cursor.copy("COPY venue_session_stage FROM STDIN") as copy:
             for label, opens, closes, pause, resume in zip(
                 sessions.labels.tolist(),

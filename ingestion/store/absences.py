@@ -1,0 +1,193 @@
+"""Write what is explained although no bar is there: missing sessions, then proofs.
+
+Slices end in any order, so each call compares all that is known of a series with its first bar as
+it is now: the result does not depend on the order. Runs in the finishing transaction, after
+`advance_coverage`, under the series' advisory lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+
+from ingestion.domain.coverage import Ranges
+from ingestion.domain.windows import Window, from_us
+from ingestion.store.ranges import multirange_text
+
+NO_TRADE_GOOD_FOR = timedelta(days=30)
+NOT_LISTED_GOOD_FOR = timedelta(days=365)
+BEYOND_HISTORY_GOOD_FOR = timedelta(days=90)
+
+_HAVE_ANY = """
+SELECT series_id FROM missing_session WHERE series_id = ANY(%s)
+UNION SELECT series_id FROM empty_proof WHERE series_id = ANY(%s)
+"""
+
+_DROP_MISSING = """
+DELETE FROM missing_session m
+USING unnest(%s::int[], %s::text[]) AS g(series_id, covered)
+WHERE m.series_id = g.series_id AND m."window" <@ g.covered::tstzmultirange
+"""
+
+_CUT_PROOFS = """
+WITH gone AS (
+    DELETE FROM empty_proof p
+    USING unnest(%s::int[], %s::text[]) AS g(series_id, covered)
+    WHERE p.series_id = g.series_id AND p."window" && g.covered::tstzmultirange
+    RETURNING p.*, g.covered::tstzmultirange AS covered
+)
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT series_id, unnest(tstzmultirange("window") - covered), reason, attempt_id, proven_at,
+       expires_at
+FROM gone
+"""
+
+_NOTE_MISSING = """
+INSERT INTO missing_session AS m (series_id, "window", looks, attempt_id, seen_at)
+SELECT g.series_id, tstzrange(g.starts, g.ends), 1, g.attempt_id, clock_timestamp()
+FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
+     AS g(series_id, starts, ends, attempt_id)
+ON CONFLICT (series_id, "window") DO UPDATE
+SET looks = m.looks + 1, attempt_id = excluded.attempt_id, seen_at = excluded.seen_at
+"""
+
+_CONFIRM_MISSING = """
+WITH confirmed AS (
+    DELETE FROM missing_session WHERE series_id = ANY(%s) AND looks >= 2
+    RETURNING series_id, "window", attempt_id
+)
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT series_id, unnest(range_agg("window")), 'no_trade', max(attempt_id), clock_timestamp(),
+       clock_timestamp() + make_interval(secs => %s)
+FROM confirmed GROUP BY series_id
+"""
+
+_PROVE_NOT_LISTED = """
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT g.series_id,
+       unnest(tstzmultirange(tstzrange(g.starts, g.ends)) - coalesce((
+           SELECT range_agg(p."window") FROM empty_proof p
+           WHERE p.series_id = g.series_id AND p.reason = 'not_listed'), '{}')),
+       'not_listed', g.attempt_id, clock_timestamp(),
+       clock_timestamp() + make_interval(secs => %s)
+FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
+     AS g(series_id, starts, ends, attempt_id)
+"""
+
+_MISSING_BEFORE_FIRST_BAR = """
+WITH early AS (
+    DELETE FROM missing_session m USING coverage c
+    WHERE m.series_id = ANY(%s) AND c.series_id = m.series_id AND upper(m."window") <= c.first_ts
+    RETURNING m.series_id, m."window", m.attempt_id
+)
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT series_id, unnest(range_agg("window")), 'not_listed', max(attempt_id), clock_timestamp(),
+       clock_timestamp() + make_interval(secs => %s)
+FROM early GROUP BY series_id
+"""
+
+_WITHDRAW_NOT_LISTED = """
+WITH gone AS (
+    DELETE FROM empty_proof p USING coverage c
+    WHERE p.series_id = ANY(%s) AND c.series_id = p.series_id AND p.reason = 'not_listed'
+      AND upper(p."window") > c.first_ts
+    RETURNING p.*, c.first_ts
+), kept AS (
+    INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+    SELECT series_id, tstzrange(lower("window"), first_ts), reason, attempt_id, proven_at,
+           expires_at
+    FROM gone WHERE lower("window") < first_ts
+)
+SELECT series_id, greatest(lower("window"), first_ts), upper("window"), attempt_id FROM gone
+"""
+
+_PROVE_BEYOND_HISTORY = """
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT %(series)s,
+       unnest(tstzmultirange(tstzrange(%(start)s, %(end)s)) - coalesce((
+           SELECT range_agg("window") FROM empty_proof
+           WHERE series_id = %(series)s AND expires_at > now()), '{}')),
+       'beyond_provider_history', 0, clock_timestamp(),
+       clock_timestamp() + make_interval(secs => %(good_for)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Hold one window without bars, with the attempt that showed it."""
+
+    series_id: int
+    start_us: int
+    end_us: int
+    attempt_id: int
+
+
+def disprove_absences(covered: Mapping[int, Ranges]) -> None:
+    """Drop missing sessions and cut proofs where bars are now, by series."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HAVE_ANY, [list(covered), list(covered)])
+        touched = sorted(series_id for (series_id,) in cursor.fetchall())
+        if not touched:
+            return
+        given = [touched, [multirange_text(covered[series_id]) for series_id in touched]]
+        cursor.execute(_DROP_MISSING, given)
+        cursor.execute(_CUT_PROOFS, given)
+
+
+def prove_not_listed(found: Sequence[Absence], *, series_ids: Sequence[int]) -> list[Absence]:
+    """Explain empty runs before the first bar ever, of this finish and of earlier ones.
+
+    Returns what an earlier bar has disproved: it is unexplained again, and the caller notes its
+    sessions as missing.
+    """
+    good_for = NOT_LISTED_GOOD_FOR.total_seconds()
+    ids = sorted(series_ids)
+    with connection.cursor() as cursor:
+        if found:
+            cursor.execute(_PROVE_NOT_LISTED, [good_for, *_columns(found)])
+        cursor.execute(_MISSING_BEFORE_FIRST_BAR, [ids, good_for])
+        cursor.execute(_WITHDRAW_NOT_LISTED, [ids])
+        return [
+            Absence(series_id, window.start_us, window.end_us, attempt_id)
+            for series_id, start, end, attempt_id in cursor.fetchall()
+            for window in (Window(start, end),)
+        ]
+
+
+def note_missing(found: Sequence[Absence]) -> None:
+    """Remember empty sessions, one absence each; a second look that agrees makes a proof."""
+    if not found:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE_MISSING, _columns(found))
+        cursor.execute(
+            _CONFIRM_MISSING,
+            [sorted({one.series_id for one in found}), NO_TRADE_GOOD_FOR.total_seconds()],
+        )
+
+
+def prove_beyond_history(*, series_id: int, window: Window) -> None:
+    """Explain the part of a window that the provider's declared history does not reach."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PROVE_BEYOND_HISTORY,
+            {
+                "series": series_id,
+                "start": window.start,
+                "end": window.end,
+                "good_for": BEYOND_HISTORY_GOOD_FOR.total_seconds(),
+            },
+        )
+
+
+def _columns(found: Sequence[Absence]) -> list[list[Any]]:
+    return [
+        [one.series_id for one in found],
+        [from_us(one.start_us) for one in found],
+        [from_us(one.end_us) for one in found],
+        [one.attempt_id for one in found],
+    ]
