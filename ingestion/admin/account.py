@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from ingestion.admin.base import AuditedAdmin, LedgerInline, person
-from ingestion.admin.display import NOTHING, badge, duration_ms, instant, page_link
+from ingestion.admin.display import NOTHING, badge, instant, pace, page_link
 from ingestion.models import Account, Budget
 from ingestion.services.reopen_account import reopen_account
 
@@ -33,7 +33,7 @@ class BudgetInline(LedgerInline):
     @admin.display(description="limit")
     def pace(self, row: Budget) -> str:
         """Show the limit in words."""
-        return _pace(row)
+        return pace(row.n, row.window_ms)
 
     @admin.display(description="slowed")
     def slowed(self, row: Budget) -> str:
@@ -137,7 +137,7 @@ class BudgetAdmin(AuditedAdmin):
     @admin.display(description="limit")
     def pace(self, row: Budget) -> str:
         """Show the limit in words."""
-        return _pace(row)
+        return pace(row.n, row.window_ms)
 
     @admin.display(description="slowed")
     def slowed(self, row: Budget) -> str:
@@ -148,10 +148,6 @@ class BudgetAdmin(AuditedAdmin):
     def sent(self, row: Budget) -> str:
         """Show the newest send times that still count."""
         return ", ".join(instant(at) for at in (row.sends or [])[-5:]) or NOTHING
-
-
-def _pace(row: Budget) -> str:
-    return f"{row.n:,} per {duration_ms(row.window_ms)}"
 
 
 def _slowed(row: Budget) -> str:

@@ -69,9 +69,7 @@ def name_series(series_ids: set[int]) -> dict[int, SafeString]:
 
 def number(value: float | None) -> str:
     """Write a price or volume with every digit that is stored."""
-    if value is None:
-        return NOTHING
-    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1000 else f"{value:.15g}"
+    return NOTHING if value is None else f"{value:,.15g}"
 
 
 class BarPage(KeysetPage):

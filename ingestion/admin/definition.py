@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 
 from ingestion.admin.base import AuditedAdmin
@@ -15,8 +16,14 @@ from ingestion.models import JobDefinition, RetryClass
 from providers.registry import adapter_names
 
 if TYPE_CHECKING:
+    from django.forms import Textarea as TextArea
+    from django.forms import TextInput
+
     _DefinitionForm = forms.ModelForm[JobDefinition]
-else:
+else:  # the same widgets in the look of ours
+    from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
+    from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+
     _DefinitionForm = forms.ModelForm
 
 
@@ -26,6 +33,7 @@ class DefinitionForm(_DefinitionForm):
     class Meta:
         model = JobDefinition
         fields = "__all__"
+        widgets = {"symbols": TextArea({"rows": 4}), "providers": TextInput}
 
     def clean_providers(self) -> list[str]:
         """Require at least one provider, all with an adapter."""
@@ -121,6 +129,7 @@ class RetryClassAdmin(AuditedAdmin):
     )
     search_fields = ("name",)
     ordering = ("name",)
+    formfield_overrides = {ArrayField: {"widget": TextInput}}
     fields = (
         "name",
         ("base_seconds", "cap_seconds", "factor"),

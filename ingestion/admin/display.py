@@ -104,14 +104,14 @@ def page_link(view: str, text: object, *args: object, **query: str | int | UUID)
     if query:
         url = f"{url}?{urlencode({name: str(value) for name, value in query.items()})}"
     return format_html(
-        '<a class="text-primary-600 dark:text-primary-500 hover:underline" href="{}">{}</a>',
+        '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>',
         url,
         text,
     )
 
 
-def duration_ms(milliseconds: int) -> str:
-    """Write a length of time given in milliseconds."""
-    if milliseconds < 1_000:
-        return f"{milliseconds} ms"
-    return duration(timedelta(milliseconds=milliseconds))
+def pace(requests: int, milliseconds: int) -> str:
+    """Write a limit: so many requests in so long."""
+    length = timedelta(milliseconds=milliseconds)
+    span = f"{milliseconds} ms" if milliseconds < 1_000 else duration(length)
+    return f"{requests:,} per {span}"

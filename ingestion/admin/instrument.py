@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.postgres.fields import DateRangeField
+from django.contrib.postgres.forms import RangeWidget
 from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils.html import format_html_join
@@ -15,6 +17,20 @@ from ingestion.admin.base import AuditedAdmin
 from ingestion.admin.coverage import VenueSessionPage
 from ingestion.admin.display import page_link
 from ingestion.models import Instrument, ProviderSymbol, Series
+
+if TYPE_CHECKING:
+    from django.contrib.admin.widgets import AdminDateWidget
+else:  # the same widget in the look of ours
+    from unfold.widgets import UnfoldAdminSingleDateWidget as AdminDateWidget
+
+
+class DateSpan(RangeWidget):
+    """Ask for the first date and for the first one that no longer counts."""
+
+    template_name = "unfold/widgets/range.html"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(AdminDateWidget(), attrs)
 
 
 @admin.register(Instrument)
@@ -50,6 +66,7 @@ class ProviderSymbolAdmin(AuditedAdmin):
     list_display = ("vendor_symbol", "provider", "instrument", "valid")
     list_filter = ("provider",)
     list_select_related = ("instrument",)
+    formfield_overrides = {DateRangeField: {"widget": DateSpan}}
     search_fields = ("vendor_symbol", "instrument__symbol")
     autocomplete_fields = ("instrument",)
     ordering = ("provider", "vendor_symbol", "id")

@@ -19,7 +19,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ingestion.admin.bar import name_series
-from ingestion.admin.base import BoundedAdmin, person
+from ingestion.admin.base import BoundedAdmin, BoundedList, person
 from ingestion.admin.display import instant, page_link, stamp
 from ingestion.admin.job_actions import MOST_AT_ONCE, VERBS, Verb, perform, shorten
 from ingestion.admin.job_page import compose, progress_of, some_symbols, state_badges, waits
@@ -32,15 +32,11 @@ from ingestion.store import job_reads
 from ingestion.store.job_reads import JobRow, SliceTally
 
 if TYPE_CHECKING:
-    from django.contrib.admin.views.main import ChangeList
-
     _Action = Callable[["JobAdmin", HttpRequest, QuerySet[Job]], HttpResponse | None]
     _Rows = QuerySet[Any]
-else:
-    from unfold.views import ChangeList
 
 
-class ListedJobs(ChangeList):
+class ListedJobs(BoundedList):
     """Add to each job of the page what the list shows of its symbols and slices."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -52,7 +48,7 @@ class ListedJobs(ChangeList):
         tallies = job_reads.tally_jobs(ids)
         for job in jobs:
             job.row = rows.get(job.pk)
-            job.slices = tallies.get(job.pk, SliceTally())
+            job.tally = tallies.get(job.pk, SliceTally())
         # A job that was deleted between the queries has nothing left to show.
         self.result_list = [job for job in jobs if job.row is not None]
 
@@ -149,7 +145,7 @@ class JobAdmin(BoundedAdmin):
         """Show how many slices are done and how many failed."""
         return render_to_string(
             "admin/ingestion/progress.html",
-            {"progress": progress_of(job.slices, planned=job.row.planned)},
+            {"progress": progress_of(job.tally, planned=job.row.planned)},
         )
 
     @admin.display(description="why it waits")
@@ -213,7 +209,7 @@ class JobAdmin(BoundedAdmin):
             **self.admin_site.each_context(request),
             **compose(description),
             "opts": self.opts,
-            "original": f"job {number}",
+            "original": Job(pk=int(number)),
             "title": f"Job {number}",
             "media": self.media,
             "may_act": self.has_act_permission(request),

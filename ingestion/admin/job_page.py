@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from ingestion.admin.audit import describe_change
-from ingestion.admin.display import NOTHING, badge, duration, instant, page_link, stamp
+from ingestion.admin.display import NOTHING, badge, duration, instant, pace, page_link, stamp
 from ingestion.admin.job_actions import Standing, Verb, offered_verbs
 from ingestion.admin.slice import took
 from ingestion.domain.spec import JobSpec
@@ -17,7 +17,7 @@ from ingestion.models import Attempt, AuditEvent, Budget
 from ingestion.services.describe_job import JobDescription, SeriesProgress
 from ingestion.store.job_reads import JobRow, NextRetry, SliceTally
 
-SERIES_SHOWN = 50
+SERIES_SHOWN = 25
 ATTEMPTS_SHOWN = 20
 EVENTS_SHOWN = 30
 _SYMBOLS_SHOWN = 12
@@ -148,7 +148,10 @@ def _pace_facts(job: JobRow, spec: JobSpec) -> list[tuple[str, object]]:
     if job.poll_seconds:
         facts.append(("Asks every", f"{job.poll_seconds} s"))
     facts += [
-        (f"Budget {budget.endpoint}", page_link("budget_change", budget, budget.pk))
+        (
+            f"Budget for {budget.endpoint}",
+            page_link("budget_change", pace(budget.n, budget.window_ms), budget.pk),
+        )
         for budget in Budget.objects.filter(job_id=job.id).order_by("id")
     ]
     return facts

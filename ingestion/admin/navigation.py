@@ -116,6 +116,7 @@ def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         for title, entries in GROUPS.items()
     ]
     context["groups"] = [(title, entries) for title, entries in groups if entries]
+    context["title"] = "What goes on"
     if request.user.has_perm("ingestion.view_job"):
         context["signs"] = _signs()
         context["open_jobs"] = _open_jobs()

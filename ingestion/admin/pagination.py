@@ -18,6 +18,8 @@ COUNTED_ROWS = 10_000
 # An OFFSET reads all that it skips: deeper pages are reached by narrowing the list.
 REACHABLE_ROWS = 100_000
 
+_WORDS = {"exact": "", "estimate": "about ", "at least": "more than "}
+
 _ESTIMATE = """
 SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
 FROM pg_class c
@@ -28,8 +30,7 @@ WHERE c.oid = to_regclass(%s)
 class EstimatedPaginator(_Paginator):
     """Know small lists exactly and large ones by the planner's statistics.
 
-    A filtered list is counted up to COUNTED_ROWS; `kind` says what `count` is: `exact`, `estimate`
-    or `at least`.
+    A filtered list is counted up to COUNTED_ROWS.
     """
 
     template_name = "admin/ingestion/pagination.html"
@@ -57,9 +58,10 @@ class EstimatedPaginator(_Paginator):
         return self._known[0]
 
     @property
-    def kind(self) -> str:
-        """Tell whether `count` is exact, an estimate or a lower bound."""
-        return self._known[1]
+    def words(self) -> str:
+        """Say how many rows there are, and how well that is known."""
+        count, kind = self._known
+        return f"{_WORDS[kind]}{count:,}"
 
     @property
     def num_pages(self) -> int:

@@ -16,8 +16,12 @@ from ingestion.admin.filters import exact_filter
 from ingestion.models import Schedule, Slot
 
 if TYPE_CHECKING:
+    from django.forms import Textarea as TextArea
+
     _ScheduleForm = forms.ModelForm[Schedule]
-else:
+else:  # the same widget in the look of ours
+    from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
+
     _ScheduleForm = forms.ModelForm
 
 
@@ -27,6 +31,7 @@ class ScheduleForm(_ScheduleForm):
     class Meta:
         model = Schedule
         fields = "__all__"
+        widgets = {"rule": TextArea({"rows": 3}), "note": TextArea({"rows": 3})}
 
     def clean_tz(self) -> str:
         """Require a time zone of the IANA database."""
@@ -74,7 +79,7 @@ class ScheduleAdmin(AuditedAdmin):
     readonly_fields = ("next_fire", "ledger")
     fieldsets = (
         (None, {"fields": (("definition", "enabled"), "rule", ("tz", "venue"), "note")}),
-        ("Limits", {"fields": (("starts_at", "ends_at"), ("overlap", "catchup"))}),
+        ("Limits", {"fields": ("starts_at", "ends_at", ("overlap", "catchup"))}),
         ("Lateness", {"fields": (("max_lateness", "jitter"),)}),
         ("Now", {"fields": ("next_fire", "ledger")}),
     )

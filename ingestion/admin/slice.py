@@ -129,14 +129,18 @@ class AttemptAdmin(LedgerAdmin):
         _by_error,
     )
     fields = (
-        ("job_link", "slice_link", "series_link", "account_link"),
+        ("job_link", "slice_link"),
+        ("series_link", "account_link"),
         ("outcome_shown", "n"),
         ("leased", "begun", "ended"),
-        ("requests", "pages", "waited"),
-        ("rows_in", "inserted", "unchanged", "revised", "vanished", "quarantined"),
+        ("requests", "pages"),
+        "waited",
+        ("rows_in", "inserted", "unchanged"),
+        ("revised", "vanished", "quarantined"),
         "error_class",
         "detail",
-        ("payload_sha", "code_version", "executor_id"),
+        "payload_sha",
+        ("code_version", "executor_id"),
     )
 
     @admin.display(description="ended")
