@@ -86,7 +86,7 @@ def coverage(
 def _render(found: tuple[SeriesCoverage, ...], console: Console) -> None:
     numbers = ("expected", "loaded", "explained", "gaps", "bars", "duplicates")
     made = table(
-        *("provider", "symbol", "timeframe", "adjustment", "from", "until", "complete until"),
+        *("provider", "symbol", "timeframe", "adjustment", "from", "before", "complete before"),
         *numbers,
         numeric=frozenset(numbers),
     )
@@ -113,7 +113,7 @@ def _render(found: tuple[SeriesCoverage, ...], console: Console) -> None:
 def _render_gaps(found: tuple[SeriesCoverage, ...], console: Console) -> None:
     gaps = [(one.series, gap) for one in found for gap in one.report.gaps]
     made = table(
-        *("provider", "symbol", "timeframe", "from", "until", "sessions", "kind"),
+        *("provider", "symbol", "timeframe", "from", "before", "sessions", "kind"),
         numeric=frozenset(("sessions",)),
     )
     for series, gap in gaps[:GAPS_SHOWN]:

@@ -6,6 +6,7 @@ from typing import IO, Any
 
 import click
 import psycopg
+from django.conf import settings
 from django.db.utils import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
 from ingestion.domain.errors import BadRequest, MdcError, StoreFull, StoreUnavailable
@@ -85,5 +86,7 @@ def _database_sentence(error: Exception) -> str:
         )
     reason = " ".join(str(error).split())
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError):
-        return f"{StoreUnavailable().message} ({reason})"
+        sentence = StoreUnavailable().message
+        # Of the embedded server there is nothing more to know than that it is not up.
+        return f"{sentence} ({reason})" if settings.OWN_DATABASE_URL else sentence
     return f"PostgreSQL refused: {reason}"

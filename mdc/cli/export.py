@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,12 +114,20 @@ def _destination(output: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     try:
-        with _replaced_when_complete(output) as file:
+        with _opened(output) as file:
             yield file
     except OSError as error:
         raise Spoken(
             f"cannot write {output}: {error.strerror or error}; choose another place with -o"
         ) from error
+
+
+def _opened(output: Path) -> AbstractContextManager[BinaryIO]:
+    """Write beside an ordinary file, but straight into a device or pipe that has the name."""
+    target = output.resolve()
+    if target.exists() and not target.is_file():
+        return target.open("wb")
+    return _replaced_when_complete(target)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def _identity(description: JobDescription) -> dict[str, str]:
         "symbols": ", ".join(symbols[:SERIES_SHOWN]) + (f" and {more} more" if more > 0 else ""),
         "timeframe": ", ".join(job.timeframes),
         "from": when(spec.start),
-        "until": when(spec.end) if spec.end else "open end",
+        "until": f"{when(spec.end)} (excluded)" if spec.end else "open end",
         "priority": str(job.priority),
         "own rate limit": f"{limit.n} per {span(limit.window.total_seconds())}"
         if limit
@@ -53,13 +53,14 @@ def _identity(description: JobDescription) -> dict[str, str]:
 
 def _standing(progress: JobProgress) -> dict[str, str]:
     job, slices, retry = progress.job, progress.slices, progress.next_retry
-    total = f"{slices.total:,}" if job.planned else f"{slices.total:,} planned so far"
+    planned = "" if job.planned else " planned so far"
     deadline = job.started_at + job.deadline if job.started_at and job.deadline else None
     return {
         "state": f"{job.state} ({job.outcome})" if job.outcome else str(job.state),
         "desired": str(job.desired),
         "waits": progress.waits or NOTHING,
-        "progress": f"{slices.settled:,} of {total} slices, {count(slices.rows, 'bar')}",
+        "progress": f"{slices.settled:,} of {count(slices.total, 'slice')}{planned}, "
+        f"{count(slices.rows, 'bar')}",
         "slices": f"{slices.ready:,} ready, {slices.leased:,} at work, {slices.done:,} done, "
         f"{slices.dead:,} failed, {slices.cancelled:,} cancelled",
         "tries": f"at most {job.tries} a slice",

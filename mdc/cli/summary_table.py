@@ -13,8 +13,8 @@ from ingestion.services.summarize_job import JobSummary, SeriesSummary
 from mdc.cli.output import count, span, table
 
 SERIES_SHOWN: Final = 40
-# All columns side by side need this much; narrower terminals get two tables.
-_WIDE: Final = 124
+# All columns side by side need this much; narrower terminals get three tables.
+_WIDE: Final = 136
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,18 @@ def _number(head: str, name: str) -> _Column:
 
 
 _STORED: Final = (
-    _number("expected", "expected"),
+    _number("expected sessions", "expected"),
     _number("bars", "bars"),
     _number("gaps", "gaps"),
     _number("duplicates", "duplicates"),
 )
-_DONE: Final = (
+_WRITTEN: Final = (
     _number("inserted", "inserted"),
     _number("unchanged", "unchanged"),
     _number("revised", "revised"),
     _number("vanished", "vanished"),
+)
+_SPENT: Final = (
     _number("requests", "requests"),
     _number("throttled", "throttled"),
     _Column("time", lambda one: span(one.seconds), lambda summary: span(summary.seconds)),
@@ -56,7 +58,8 @@ _DONE: Final = (
 
 def render_summary(summary: JobSummary, console: Console) -> None:
     """Print the tables per series, then what the whole came to and what to do next."""
-    groups = [_STORED + _DONE] if console.width >= _WIDE else [_STORED, _DONE]
+    parts = [_STORED, _WRITTEN, _SPENT]
+    groups = [_STORED + _WRITTEN + _SPENT] if console.width >= _WIDE else parts
     for columns in groups:
         _render_table(summary, columns, console)
     console.print()
@@ -103,7 +106,8 @@ def _verdict(summary: JobSummary) -> str:
         if summary.success_rate is not None
         else ""
     )
-    return f"Job {job.id} {state}: {count(summary.slices.total, 'slice')}{rate}."
+    sentence = f"Job {job.id} {state}: {count(summary.slices.total, 'slice')}{rate}."
+    return f"{sentence} {job.error}" if job.error else sentence
 
 
 def _remarks(summary: JobSummary) -> list[str]:
