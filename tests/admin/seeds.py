@@ -32,17 +32,25 @@ def log_in(name: str, *, group: str | None = None, superuser: bool = False) -> C
     return client
 
 
-def make_job(*, symbols: int = 3, draft: bool = False, prefix: str = "SYM") -> int:
-    """Open a daily backfill of invented symbols at the synthetic provider."""
+def make_job(
+    *,
+    symbols: int = 3,
+    draft: bool = False,
+    prefix: str = "SYM",
+    timeframe: Timeframe = Timeframe.D1,
+    days: int = 90,
+    per_second: int = 5,
+) -> int:
+    """Open a backfill of invented symbols at the synthetic provider."""
     end = datetime(2024, 3, 1, tzinfo=UTC)
     request = JobRequest(
         provider="synthetic",
         symbols=tuple(f"{prefix}{number:03d}" for number in range(symbols)),
-        timeframes=(Timeframe.D1,),
-        start=end - timedelta(days=90),
+        timeframes=(timeframe,),
+        start=end - timedelta(days=days),
         end=end,
         venue="XNYS",
-        rate_limit=RateLimit(n=5, window=timedelta(seconds=1)),
+        rate_limit=RateLimit(n=per_second, window=timedelta(seconds=1)),
     )
     return open_job(request, now=end + timedelta(days=30), actor=ACTOR, draft=draft).job_id
 
