@@ -574,6 +574,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='slice',
+            index=models.Index(condition=models.Q(('state', 'ready'), ('suspect', True)), fields=['account', 'next_attempt_at'], name='slice_suspect'),
+        ),
+        migrations.AddIndex(
+            model_name='slice',
             index=models.Index(condition=models.Q(('state', 'dead')), fields=['account', 'job'], name='slice_dead'),
         ),
         migrations.AddConstraint(

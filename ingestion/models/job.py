@@ -167,6 +167,11 @@ class Slice(models.Model):
             models.Index(
                 fields=["job"], condition=Q(lease_token__isnull=False), name="slice_leased_job"
             ),
+            models.Index(
+                fields=["account", "next_attempt_at"],
+                condition=Q(state="ready", suspect=True),
+                name="slice_suspect",
+            ),
             models.Index(fields=["account", "job"], condition=Q(state="dead"), name="slice_dead"),
         ]
         constraints = [

@@ -43,7 +43,7 @@ WITH race AS (
         FROM slice s
         WHERE s.job_id = r.id AND s.account_id = %(account)s AND s.state = 'ready'
           AND s.next_attempt_at <= %(now)s
-          AND (%(idle)s OR NOT s.suspect)
+          AND s.suspect = %(suspects)s
           AND (SELECT 1 FROM slice l
                WHERE l.series_id = s.series_id AND l.lease_until IS NOT NULL
                  AND l."window" && s."window" LIMIT 1) IS NULL
@@ -122,8 +122,8 @@ class Claim:
 def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
     """Lease up to k due slices of an account, in order of priority and virtual time.
 
-    A suspect slice (one that was at work in a process that died) is only given out alone, to an
-    executor that is `idle`.
+    A suspect slice (one that was at work in a process that died) is given out alone, to an
+    executor that is `idle`, and before all others.
     """
     with transaction.atomic():
         gate = budgets.lock_account(account_id)
@@ -131,27 +131,34 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
             wait = (gate.blocked_until_us - gate.now_us) / 1e6 if gate.is_open else 5.0
             return Claim(slices=(), wait=max(wait, 0.2), suspects_waiting=False)
         now = from_us(gate.now_us)
-        rows = _candidates(account_id=account_id, now=now, k=k, idle=idle)
+        suspects = _suspects_wait(account_id, now)
+        if suspects and not idle:
+            return Claim(slices=(), wait=0.2, suspects_waiting=True)
+        rows = _candidates(
+            account_id=account_id, now=now, k=1 if suspects else k, suspects=suspects
+        )
         if not rows:
-            suspects = not idle and _suspects_wait(account_id, now)
             return Claim(slices=(), wait=0.2, suspects_waiting=suspects)
-        rows = _lock_jobs(_disjoint(rows))
-        rows = next(([row] for row in rows if row[5]), rows)
+        rows = _disjoint(rows)
         ledger = budgets.lock_budgets(account_id, {row[1] for row in rows})
+        rows = _lock_jobs(rows)
         given, wait = _permit(rows, ledger=ledger, now_us=gate.now_us)
         if not given:
-            budgets.note_pace(account_id, until_us=gate.now_us + int(wait * 1e6))
+            # Only the account's own limits hold for everybody; a job's limit holds back that job.
+            send = pacing.next_send([budget for _, budget in ledger.account], gate.now_us)
+            if send > gate.now_us + HORIZON_US:
+                budgets.note_pace(account_id, until_us=send)
             return Claim(slices=(), wait=wait, suspects_waiting=False)
         leased = _lease(given, executor_id=executor_id, now_us=gate.now_us)
         crash_point("claim.before_commit")
         return Claim(slices=leased, wait=0.0, suspects_waiting=False)
 
 
-def _candidates(*, account_id: int, now: datetime, k: int, idle: bool) -> list[tuple[Any, ...]]:
+def _candidates(*, account_id: int, now: datetime, k: int, suspects: bool) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
             _CANDIDATES,
-            {"account": account_id, "jobs": JOBS_IN_RACE, "now": now, "k": k, "idle": idle},
+            {"account": account_id, "jobs": JOBS_IN_RACE, "now": now, "k": k, "suspects": suspects},
         )
         return list(cursor.fetchall())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -162,17 +162,25 @@ class BarCount:
     last: datetime | None = None
 
 
-def count_bars(series_ids: Sequence[int], *, window: Window) -> dict[int, BarCount]:
-    """Count the stored bars of each series in a window, and the duplicates among them.
+def count_bars(windows: Mapping[int, Window]) -> dict[int, BarCount]:
+    """Count the stored bars of each series in its window, and the duplicates among them.
 
     The key forbids duplicates; they are counted all the same, so that the figure is evidence.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT series_id, sum(n)::bigint, sum(n - 1)::bigint, min(ts), max(ts) FROM ("
-            " SELECT series_id, ts, sequence, count(*) AS n FROM bar"
-            " WHERE series_id = ANY(%s) AND ts >= %s AND ts < %s"
-            " GROUP BY series_id, ts, sequence) k GROUP BY series_id",
-            [list(series_ids), window.start, window.end],
+            "SELECT w.series_id, k.* FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[])"
+            "   AS w(series_id, starts, ends)"
+            " CROSS JOIN LATERAL ("
+            "   SELECT coalesce(sum(n), 0)::bigint, coalesce(sum(n - 1), 0)::bigint,"
+            "          min(ts), max(ts)"
+            "   FROM (SELECT b.ts, b.sequence, count(*) AS n FROM bar b"
+            "         WHERE b.series_id = w.series_id AND b.ts >= w.starts AND b.ts < w.ends"
+            "         GROUP BY b.ts, b.sequence) g) k",
+            [
+                list(windows),
+                [window.start for window in windows.values()],
+                [window.end for window in windows.values()],
+            ],
         )
         return {row[0]: BarCount(*row[1:]) for row in cursor.fetchall()}

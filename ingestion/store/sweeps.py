@@ -75,6 +75,7 @@ WITH facts AS (
            (SELECT s.next_attempt_at FROM slice s
             WHERE s.job_id = j.id AND s.account_id = j.account_id AND s.state = 'ready'
             ORDER BY s.next_attempt_at LIMIT 1) AS next_try,
+           EXISTS (SELECT 1 FROM budget b WHERE b.job_id = j.id) AS own_limit,
            EXISTS (SELECT 1 FROM executor e
                    WHERE e.last_seen > clock_timestamp() - interval '20 seconds') AS staffed
     FROM job j JOIN account a ON a.id = j.account_id
@@ -93,6 +94,7 @@ WITH facts AS (
                 WHEN NOT staffed AND next_try < clock_timestamp() - interval '10 seconds'
                     THEN 'no worker'
                 WHEN paced_until > clock_timestamp() THEN 'rate limit of ' || provider
+                WHEN own_limit THEN 'rate limit of the job'
                 ELSE '' END AS reason,
            CASE WHEN circuit = 'open' OR NOT enabled OR at_work OR state = 'queued' THEN NULL
                 WHEN blocked_until > clock_timestamp() THEN blocked_until
