@@ -24,8 +24,8 @@ NOTHING_EXPECTED = GapReport(expected=0, loaded=0, explained=0, gaps=())
 class SeriesCoverage:
     """Hold the coverage of one series over `window`, in stamp space.
 
-    `window` is None where nothing was ever asked for. `watermark` is the end of the contiguous
-    coverage from the window's start.
+    `window` is None where nothing was ever asked for. `watermark` is the exclusive end up to which
+    no expected session lacks; None where nothing is settled before the first gap.
     """
 
     series: SeriesRow
@@ -53,15 +53,21 @@ def show_coverage(
         found = find_series(symbols=symbols, timeframes=timeframes, provider=provider)
         evidence = series_reads.read_evidence([one.id for one in found], now=now)
         asked = series_reads.asked_windows([one.id for one in found])
-        return tuple(
-            _cover(
-                one,
-                window=_window(asked.get(one.id), evidence[one.id], start=start, end=end),
-                evidence=evidence[one.id],
-                now=now,
-            )
+        windows = {
+            one.id: _window(asked.get(one.id), evidence[one.id], start=start, end=end)
             for one in found
+        }
+        bars = series_reads.count_bars({key: one for key, one in windows.items() if one})
+    return tuple(
+        _cover(
+            one,
+            window=windows[one.id],
+            evidence=evidence[one.id],
+            bars=bars.get(one.id, BarCount()),
+            now=now,
         )
+        for one in found
+    )
 
 
 def judge_series(
@@ -87,19 +93,32 @@ def judge_series(
 
 
 def _cover(
-    series: SeriesRow, *, window: Window | None, evidence: Evidence, now: datetime
+    series: SeriesRow,
+    *,
+    window: Window | None,
+    evidence: Evidence,
+    bars: BarCount,
+    now: datetime,
 ) -> SeriesCoverage:
-    if window is None:
-        return SeriesCoverage(series, None, BarCount(), NOTHING_EXPECTED, None)
-    settled = evidence.loaded.union(evidence.proofs)
-    mark = settled.watermark(window.start_us)
+    report = judge_series(series, window=window, evidence=evidence, now=now)
     return SeriesCoverage(
         series=series,
         window=window,
-        bars=series_reads.count_bars([series.id], window=window).get(series.id, BarCount()),
-        report=judge_series(series, window=window, evidence=evidence, now=now),
-        watermark=from_us(min(mark, window.end_us)) if mark > window.start_us else None,
+        bars=bars,
+        report=report,
+        watermark=_watermark(report, window=window, evidence=evidence),
     )
+
+
+def _watermark(report: GapReport, *, window: Window | None, evidence: Evidence) -> datetime | None:
+    """Return where the first gap begins, or else where the last settled part ends."""
+    if window is None:
+        return None
+    settled = evidence.loaded.union(evidence.proofs).clip(window.start_us, window.end_us)
+    if not len(settled):
+        return None
+    mark = report.gaps[0].start if report.gaps else int(settled.ends[-1])
+    return from_us(mark) if settled.starts[0] < mark else None
 
 
 def _window(

@@ -108,7 +108,7 @@ def _summarize_series(job_id: int, *, spec: JobSpec, now: datetime) -> tuple[Ser
     windows = {one.series_id: _window(one, spec=spec, now=now) for one in spec.series}
     tallies = job_reads.tally_series(job_id)
     attempts = job_reads.total_attempts(job_id)
-    bars = _count_bars(windows)
+    bars = series_reads.count_bars({key: one for key, one in windows.items() if one is not None})
     evidence = series_reads.read_evidence(list(windows), now=now)
     return tuple(
         _series_summary(
@@ -128,18 +128,6 @@ def _window(one: SeriesSpec, *, spec: JobSpec, now: datetime) -> Window | None:
         return None
     end = one.end if spec.end is not None else max(one.end, now)
     return Window(one.start, end)
-
-
-def _count_bars(windows: Mapping[int, Window | None]) -> dict[int, BarCount]:
-    """Count per series, with one query for all series that share a window."""
-    sharing: dict[Window, list[int]] = {}
-    for series_id, window in windows.items():
-        if window is not None:
-            sharing.setdefault(window, []).append(series_id)
-    counts: dict[int, BarCount] = {}
-    for window, series_ids in sharing.items():
-        counts |= series_reads.count_bars(series_ids, window=window)
-    return counts
 
 
 def _series_summary(
