@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connections
 
 from mdc.stack.parent import die_with_parent
+from providers.venues import load_sessions
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
 
@@ -37,6 +38,12 @@ def guard_connections(**_: Any) -> None:
     entry["OPTIONS"]["options"] = " ".join([theirs, *guards]).strip()
     entry["CONN_MAX_AGE"] = settings.WORKER_CONN_MAX_AGE
     entry["CONN_HEALTH_CHECKS"] = True
+
+
+@signals.worker_init.connect
+def load_calendars(**_: Any) -> None:
+    """Load calendars once before the pool forks: a new child works at once and shares the memory."""
+    load_sessions("XNYS")
 
 
 @signals.worker_process_init.connect

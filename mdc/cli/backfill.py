@@ -153,7 +153,7 @@ def backfill(
         return
     opened = open_job(request, now=now, actor=current_actor(), egress=settings.EGRESS, draft=draft)
     if draft or not wait:
-        _announce(opened, as_json=as_json)
+        announce(opened, as_json=as_json)
         return
     summary = wait_and_summarize(opened.job_id)
     if as_json:
@@ -200,7 +200,8 @@ def _warn_if_no_lower(limit: RateLimit, *, provider: str) -> None:
             )
 
 
-def _announce(opened: OpenedJob, *, as_json: bool) -> None:
+def announce(opened: OpenedJob, *, as_json: bool) -> None:
+    """Say which job there is now, and what to do next."""
     if as_json:
         print_json({"job_id": opened.job_id, "state": opened.state, "existed": opened.existed})
         return

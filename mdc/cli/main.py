@@ -28,7 +28,9 @@ COMMANDS = {
     "doctor": Entry(
         "mdc.cli.doctor:doctor", "Check this machine and its settings; say what to do."
     ),
+    "demo": Entry("mdc.cli.demo:demo", "See it all work on real prices, without any network."),
     "backfill": Entry("mdc.cli.backfill:backfill", "Fetch the history of symbols."),
+    "poll": Entry("mdc.cli.poll:poll", "Ask for the newest bars again and again."),
     "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
     "export": Entry("mdc.cli.export:export", "Write stored bars as CSV or JSON lines."),
