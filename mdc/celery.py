@@ -42,7 +42,7 @@ def guard_connections(**_: Any) -> None:
 
 @signals.worker_init.connect
 def load_calendars(**_: Any) -> None:
-    """Load calendars once before the pool forks: a new child works at once and shares the memory."""
+    """Load calendars once, before the pool forks: a new child works at once and shares them."""
     load_sessions("XNYS")
 
 
