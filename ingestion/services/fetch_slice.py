@@ -19,7 +19,7 @@ from ingestion.store.series import SeriesFacts
 from providers.bars import Bars
 from providers.base import Adapter, Edge
 from providers.bytebudget import ByteBudget
-from providers.errors import NoData, ProviderError, TransientError
+from providers.errors import AuthError, NoData, ProviderError, TransientError
 from providers.types import BarQuery, Credentials, Page
 
 # Decoding a large body takes several times its size: one at a time keeps the process small.
@@ -201,6 +201,7 @@ def _fetch_pages(
     tally: Tally,
 ) -> tuple[list[Page], datetime | None]:
     """Fetch page after page; the second value is where to resume after an early end."""
+    _require_key(access)
     pages: list[Page] = []
     token: str | None = None
     while True:
@@ -220,6 +221,17 @@ def _fetch_pages(
         if page.resume_from and stopped(claimed.job_id):
             return pages, page.resume_from
         permit = permits.EXPIRED
+
+
+def _require_key(access: Access) -> None:
+    """Spend no request on what can only be refused."""
+    adapter = access.adapter
+    if adapter.capabilities.needs_key and not access.credentials.key:
+        raise AuthError(
+            f"{adapter.name} needs a key; set MDC_PROVIDER_{adapter.name.upper()}_KEY for the"
+            " workers, restart them and resume",
+            provider=adapter.name,
+        )
 
 
 def _fetch_page(query: BarQuery, *, token: str | None, access: Access, tally: Tally) -> Page:

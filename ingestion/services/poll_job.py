@@ -48,7 +48,7 @@ def poll_window(series: SeriesSpec, *, start: datetime, now: datetime) -> Window
     """Return what a poll of a series asks for: from the watermark to the end of the forming bar."""
     step = series.timeframe.duration // MICROSECOND
     end_us = (to_us(now) // step + 1) * step
-    start_us = min(to_us(start), end_us - step)
+    start_us = min(to_us(start) // step * step, end_us - step)
     known = loaded_and_explained(series.series_id, Window.of_us(start_us, end_us))
     first_hole = min(known.watermark(start_us), end_us - step)
     oldest = end_us - series.span // MICROSECOND

@@ -124,6 +124,12 @@ def _resolve_series(
     request: JobRequest, adapter: Adapter, symbol: str, timeframe: Timeframe, *, now: datetime
 ) -> ResolvedSeries:
     instrument = instrument_facts(symbol, provider=adapter.name, venue=request.venue)
+    if request.venue and request.venue.upper() != instrument.venue:
+        raise BadRequest(
+            f"{symbol} is known as traded at {instrument.venue}; leave --venue out, or change the"
+            " instrument in the admin",
+            field="venue",
+        )
     declared = adapter.capabilities.timeframes.get(timeframe)
     adjustment = request.adjustment or (declared.adjustment if declared else Adjustment.RAW)
     capability = adapter.capability_for(
@@ -149,6 +155,8 @@ def _resolve_series(
         expectation, now=now, finality_delay=adapter.capabilities.finality_delay
     )
     start, end = request.start, min(request.end or final_end, final_end)
+    if start < end:
+        expectation.require(Window(start, end))
     beyond = None
     if capability.lookback is not None and start < now - capability.lookback:
         reach = _next_midnight(now - capability.lookback)

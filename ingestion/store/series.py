@@ -72,7 +72,7 @@ def instrument_facts(symbol: str, *, provider: str, venue: str | None) -> Instru
     return InstrumentFacts(
         symbol=symbol,
         vendor_symbol=alias.vendor_symbol if alias else symbol,
-        venue=instrument.venue if instrument else (venue or DEFAULT_VENUE),
+        venue=instrument.venue if instrument else (venue or DEFAULT_VENUE).upper(),
         listed_from=_midnight(instrument.listed_from) if instrument else None,
     )
 
