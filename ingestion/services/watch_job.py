@@ -82,11 +82,11 @@ def _unattended(job: JobRow, *, due: datetime | None, workers: WorkerPulse) -> t
 def _asked_of_people(job: JobRow) -> str:
     """Name a wait that only a person ends, or that a person began."""
     if job.state is JobState.DRAFT:
-        return f"not started; `mdc job start {job.id}` starts it"
+        return f"`mdc job start {job.id}` starts it"
     if job.desired is Desired.CANCEL:
         return "ends at the next batch boundary"
     if job.state is JobState.PAUSED:
-        return f"paused; `mdc job resume {job.id}` goes on from the checkpoint"
+        return f"`mdc job resume {job.id}` goes on from the checkpoint"
     if job.desired is Desired.PAUSE:
         return "pauses at the next batch boundary"
     return ""

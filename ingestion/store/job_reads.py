@@ -148,8 +148,8 @@ class SliceTally:
 
     @property
     def settled(self) -> int:
-        """Return how many slices will not be worked on again by themselves."""
-        return self.done + self.dead + self.cancelled
+        """Return how many slices have been worked off, well or badly."""
+        return self.done + self.dead
 
     def __add__(self, other: SliceTally) -> SliceTally:
         return SliceTally(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

@@ -59,6 +59,12 @@ class SpeakingCommand(click.Command):
             return super().invoke(ctx)
         except (*_USAGE, *_FAILURES, *_DATABASE) as error:
             raise speak(error) from error
+        except BrokenPipeError:
+            # The reader has seen enough: click ends the command quietly.
+            raise
+        except OSError as error:
+            where = error.filename or "standard output"
+            raise Spoken(f"cannot write {where}: {error.strerror or error}") from error
 
 
 def speak(error: Exception) -> Spoken:

@@ -43,6 +43,7 @@ def _identity(description: JobDescription) -> dict[str, str]:
         "timeframe": ", ".join(job.timeframes),
         "from": when(spec.start),
         "until": f"{when(spec.end)} (excluded)" if spec.end else "open end",
+        "asks every": span(job.poll_seconds) if job.poll_seconds else NOTHING,
         "priority": str(job.priority),
         "own rate limit": f"{limit.n} per {span(limit.window.total_seconds())}"
         if limit

@@ -101,12 +101,11 @@ def _worth_showing(series: Sequence[SeriesSummary]) -> Sequence[SeriesSummary]:
 def _verdict(summary: JobSummary) -> str:
     job = summary.job
     state = f"{job.state} ({job.outcome})" if job.outcome else str(job.state)
-    rate = (
-        f", {summary.success_rate:.1%} of slices succeeded"
-        if summary.success_rate is not None
-        else ""
-    )
-    sentence = f"Job {job.id} {state}: {count(summary.slices.total, 'slice')}{rate}."
+    slices = summary.slices
+    parts = [f"{slices.done:,} of {count(slices.total, 'slice')} done"]
+    if summary.success_rate is not None:
+        parts.append(f"success rate {summary.success_rate:.1%}")
+    sentence = f"Job {job.id} {state}: {', '.join(parts)}."
     return f"{sentence} {job.error}" if job.error else sentence
 
 

@@ -110,7 +110,7 @@ def test_a_draft_starts_pauses_resumes_and_ends(run: Run, run_json: RunJson) -> 
     assert run("job", "pause", str(job_id), "--reason", "lunch").exit_code == 0
     assert state_of(run_json, job_id) == ("paused", "pause")
     waits = run_json("job", "show", str(job_id), "--json")["waits"]
-    assert waits == f"paused; `mdc job resume {job_id}` goes on from the checkpoint"
+    assert waits == f"`mdc job resume {job_id}` goes on from the checkpoint"
     assert run("job", "resume", str(job_id)).exit_code == 0
     assert state_of(run_json, job_id)[1] == "run"
     assert run("job", "cancel", str(job_id)).exit_code == 0
@@ -205,7 +205,7 @@ def test_waiting_sees_a_job_through(run: Run) -> None:
     worker.join()
     assert result.exit_code == 0, result.stderr
     assert f"job {ended[0]} completed: 2 of 2 slices, 122 bars" in result.stderr
-    assert "100.0% of slices succeeded" in result.stdout
+    assert "2 of 2 slices done, success rate 100.0%" in result.stdout
     assert "Next: mdc export --symbols SEEN,THRU" in result.stdout
 
 

@@ -130,3 +130,21 @@ def test_a_database_without_tables_says_how_to_make_them(servers: object) -> Non
     )
     assert ended.returncode == 1
     assert "the database does not have mdc's tables; `mdc up` makes them" in ended.stderr
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("words", [("job", "list"), ("job", "list", "--json")])
+def test_a_full_standard_output_is_one_sentence(words: tuple[str, ...], servers: object) -> None:
+    """Nobody reads a traceback because a disk is full."""
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "mdc", *words],
+            env=command_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "mdc: cannot write standard output: No space left on device\n"
