@@ -14,6 +14,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "EntitlementError": "the account's plan does not include this; change the plan, the range or "
     "the provider",
     "ConfigError": "correct the provider's address or settings, restart the stack and resume",
+    "AccountError": "the account cannot be used; read the provider's words, see to it and resume",
     "UnknownSymbol": "the provider does not know this symbol; correct its spelling or map it to "
     "the provider's name",
     "UnsupportedRequest": "the provider cannot serve this; choose another timeframe, range or "
@@ -23,6 +24,9 @@ _ADVICE: Final[Mapping[str, str]] = {
     "NoData": "the provider states that it holds nothing here; try another range or provider",
     "PermanentError": "the provider refuses this very request; read its words and change the "
     "request",
+    "BadBatch": "too many rows were refused at once; look at the quarantine, then retry or choose "
+    "another provider",
+    "LeaseExpired": "its worker fell silent; it is done again by itself",
     "Crash": "a worker died each time it worked on this; look into the worker's log, then retry",
 }
 _OTHERWISE: Final = "an error that mdc does not know; look into the worker's log and report it"

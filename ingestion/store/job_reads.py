@@ -313,14 +313,36 @@ def total_attempts(job_id: int) -> dict[int, AttemptTotals]:
         return {row[0]: AttemptTotals(*row[1:]) for row in cursor.fetchall()}
 
 
+_WAITS = """
+WITH tries AS (
+    SELECT id, slice_id, waited, leased_at,
+           lag(ended_at) OVER one_slice AS before_at,
+           lag(outcome) OVER one_slice AS before_outcome,
+           lag(error_class) OVER one_slice AS before_error
+    FROM attempt WHERE job_id = %s
+    WINDOW one_slice AS (PARTITION BY slice_id ORDER BY id)
+), waits AS (
+    SELECT w.key AS cause, w.value::float8 AS seconds
+    FROM tries t, jsonb_each_text(t.waited) w
+    UNION ALL
+    SELECT CASE WHEN before_error = 'ThrottledError' THEN 'throttled'
+                WHEN before_outcome = 'crashed' THEN 'lost worker'
+                ELSE 'backoff' END,
+           extract(epoch FROM leased_at - before_at)::float8
+    FROM tries WHERE before_outcome IN ('retry', 'crashed') AND leased_at > before_at
+)
+SELECT cause, sum(seconds) FROM waits GROUP BY cause ORDER BY cause
+"""
+
+
 def sum_waits(job_id: int) -> dict[str, float]:
-    """Sum the seconds that the attempts of a job waited, by cause."""
+    """Sum the seconds that the slices of a job waited, by cause.
+
+    `budget` and the like are what attempts recorded of themselves; `throttled`, `backoff` and
+    `lost worker` lie between a try that failed and the next one.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT w.key, sum(w.value::float8) FROM attempt a, jsonb_each_text(a.waited) w"
-            " WHERE a.job_id = %s GROUP BY w.key ORDER BY w.key",
-            [job_id],
-        )
+        cursor.execute(_WAITS, [job_id])
         return {cause: float(seconds) for cause, seconds in cursor.fetchall()}
 
 

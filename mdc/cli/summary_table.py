@@ -106,7 +106,7 @@ def _verdict(summary: JobSummary) -> str:
     if summary.success_rate is not None:
         parts.append(f"success rate {summary.success_rate:.1%}")
     sentence = f"Job {job.id} {state}: {', '.join(parts)}."
-    return f"{sentence} {job.error}" if job.error else sentence
+    return f"{sentence} {job.error}" if job.error and not summary.failures else sentence
 
 
 def _remarks(summary: JobSummary) -> list[str]:

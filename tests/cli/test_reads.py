@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from ingestion.domain.states import JobKind
+from ingestion.services.summarize_job import summarize_job
+from mdc.cli.summary_table import render_summary
 from providers.types import Timeframe
 from tests.cli.conftest import Run, execute, open_now, request, work_until_done
 
@@ -288,30 +292,54 @@ def test_a_reconciliation_reports_revised_and_vanished_rows(run_json: RunJson) -
 
 
 def test_waits_and_refused_rows_are_summed_by_cause(run: Run, run_json: RunJson) -> None:
-    """Seconds add up over attempts, refused rows over reasons."""
+    """Seconds come from what attempts recorded and from the time between tries."""
     job_id = open_now(request("OMEGA"))
     work_until_done(job_id)
-    execute(
-        "INSERT INTO attempt (id, slice_id, job_id, series_id, account_id, n, leased_at, ended_at,"
-        " outcome, requests, pages, waited, rows_in, inserted, unchanged, revised, vanished,"
-        " quarantined, error_class, detail, payload_sha, code_version)"
-        " SELECT nextval(pg_get_serial_sequence('attempt', 'id')), slice_id, job_id, series_id,"
-        " account_id, 2, leased_at, ended_at, 'retry', 1, 0, '{\"throttled\": 1.5, \"budget\": 2}',"
-        " 0, 0, 0, 0, 0, 0, 'ThrottledError', '{}', '', ''"
-        " FROM attempt CROSS JOIN generate_series(1, 2) WHERE job_id = %s",
-        job_id,
+    tries = (
+        (10, 11, "retry", "ThrottledError", 1.5),
+        (14, 15, "retry", "TransientError", 0.5),
+        (20, 21, "crashed", "LeaseExpired", 0),
+        (26, 27, "done", "", 0),
     )
+    for leased, ended, outcome, error, budget in tries:
+        execute(
+            "INSERT INTO attempt (slice_id, job_id, series_id, account_id, n, leased_at, ended_at,"
+            " outcome, requests, pages, waited, rows_in, inserted, unchanged, revised, vanished,"
+            " quarantined, error_class, detail, payload_sha, code_version)"
+            " SELECT 99, job_id, series_id, account_id, 2, ended_at + make_interval(secs => %s),"
+            " ended_at + make_interval(secs => %s), %s, 1, 0, jsonb_build_object('budget', %s),"
+            " 0, 0, 0, 0, 0, 0, %s, '{}', '', '' FROM attempt WHERE job_id = %s"
+            " ORDER BY id LIMIT 1",
+            *(leased, ended, outcome, budget, error, job_id),
+        )
     execute(
         "INSERT INTO quarantine (attempt_id, series_id, ts, reason, raw)"
         " SELECT max(id), 1, NULL, 'negative', '{}' FROM attempt WHERE job_id = %s",
         job_id,
     )
     summary = run_json("job", "show", str(job_id), "--follow", "--json")
-    assert summary["waited_seconds"]["throttled"] == 3.0
-    assert summary["waited_seconds"]["budget"] >= 4.0
+    waited = summary["waited_seconds"]
+    assert (waited["throttled"], waited["backoff"], waited["lost worker"]) == (3.0, 5.0, 5.0)
+    assert waited["budget"] >= 2.0
     assert summary["quarantined"] == {"negative": 1}
     (omega,) = summary["series"]
-    assert (omega["throttled"], omega["retries"], omega["requests"]) == (2, 2, 3)
+    assert (omega["throttled"], omega["retries"], omega["crashes"]) == (1, 2, 1)
     text = run("job", "show", str(job_id), "--follow").stdout
     assert "throttled 3.0 s" in text
+    assert "1 attempt lost to dying workers" in text
     assert "Refused rows, kept in the quarantine: negative 1." in text
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_summary_fits_the_terminal(db: Market, width: int) -> None:
+    """Narrow terminals get the same figures in several tables, with no word broken."""
+    page = io.StringIO()
+    console = Console(file=page, width=width, markup=False, highlight=False)
+    render_summary(summarize_job(db.done, now=datetime.now(UTC)), console)
+    table, _, rest = page.getvalue().partition("\n\nJob ")
+    assert max(len(line) for line in table.splitlines()) <= width
+    heads = ("expected sessions", "gaps", "duplicates", "inserted", "unchanged", "revised")
+    for head in (*heads, "vanished", "requests", "throttled", "time", "bars/s"):
+        assert head in table
+    assert table.count("ALPHA") == (1 if width == 200 else 3)
+    assert rest.startswith(f"{db.done} completed (complete): 2 of 2 slices done, success rate 100")
