@@ -56,7 +56,7 @@ class ListedJobs(BoundedList):
 def bulk(verb: Verb) -> _Action:
     """Make the list's action for a verb."""
 
-    @admin.action(description=f"{verb.label} the chosen jobs", permissions=["act"])
+    @admin.action(description=verb.label, permissions=["act"])
     def run(model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]) -> Any:
         return model_admin.act_on_many(request, verb, queryset)
 

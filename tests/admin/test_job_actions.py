@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from ingestion.domain.states import Desired, JobState, SliceState
 from ingestion.models import AuditEvent, Job, Slice
+from ingestion.services.cancel_job import cancel_job
 from ingestion.services.ensure_roles import OPERATOR
-from tests.admin.seeds import kill_slices, lease_slice, log_in, make_job, start_running
+from tests.admin.seeds import ACTOR, kill_slices, lease_slice, log_in, make_job, start_running
 
 pytestmark = pytest.mark.django_db
 
@@ -217,3 +218,12 @@ def test_the_page_shows_what_an_operator_needs(operator: Client) -> None:
         "Retry 1 failed slice",
     ):
         assert words in page
+
+
+def test_the_page_of_an_open_job_reads_itself_again(viewer: Client) -> None:
+    """An ended job's page has nothing more to tell."""
+    job_id = make_job(draft=True)
+    url = reverse("admin:ingestion_job_change", args=[job_id])
+    assert 'hx-trigger="every 10s"' in viewer.get(url).content.decode()
+    cancel_job(job_id, actor=ACTOR)
+    assert 'hx-trigger="every 10s"' not in viewer.get(url).content.decode()
