@@ -74,14 +74,20 @@ WITH given AS (
 ), mine AS (
     SELECT s.id FROM slice s JOIN given USING (id)
     WHERE s.state = 'ready' ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+), leased AS (
+    UPDATE slice s
+    SET state = 'leased', lease_token = gen_random_uuid(), executor_id = %(executor)s,
+        leased_at = clock_timestamp(), begun_at = given.begun_at,
+        lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+    FROM given JOIN mine USING (id)
+    WHERE s.id = given.id
+    RETURNING s.id, s.job_id, s.lease_token, s.leased_at
+), charged AS (
+    UPDATE job SET vtime = vtime + c.n::float8 / weight
+    FROM (SELECT job_id, count(*) AS n FROM leased GROUP BY job_id) c
+    WHERE job.id = c.job_id
 )
-UPDATE slice s
-SET state = 'leased', lease_token = gen_random_uuid(), executor_id = %(executor)s,
-    leased_at = clock_timestamp(), begun_at = given.begun_at,
-    lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-FROM given JOIN mine USING (id)
-WHERE s.id = given.id
-RETURNING s.id, s.lease_token, s.leased_at
+SELECT id, lease_token, leased_at FROM leased
 """
 
 
@@ -246,15 +252,6 @@ def _lease(
             },
         )
         tokens = {slice_id: (token, at) for slice_id, token, at in cursor.fetchall()}
-        taken = [(row, send) for row, send in given if row[0] in tokens]
-        counts: dict[int, int] = {}
-        for row, _ in taken:
-            counts[row[1]] = counts.get(row[1], 0) + 1
-        cursor.execute(
-            "UPDATE job SET vtime = vtime + u.n::float8 / weight"
-            " FROM unnest(%s::bigint[], %s::int[]) AS u(id, n) WHERE job.id = u.id",
-            [list(counts), list(counts.values())],
-        )
     return tuple(
         Claimed(
             slice_id=row[0],
@@ -273,7 +270,8 @@ def _lease(
             covered=row[11] is None,
             delay=max(0.0, (send - now_us) / 1e6),
         )
-        for row, send in taken
+        for row, send in given
+        if row[0] in tokens
     )
 
 
