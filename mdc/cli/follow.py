@@ -69,7 +69,7 @@ def _check_account(progress: JobProgress) -> None:
     job = progress.job
     if job.circuit != "closed":
         raise Spoken(
-            f"{job.provider} is stopped: {job.circuit_reason} "
+            f"{job.provider} is stopped: {job.circuit_reason.rstrip('.')}. "
             f"Then `mdc job resume {job.id}` goes on from here."
         )
 
