@@ -202,7 +202,10 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATE_FORMAT = "Y-m-d"
+DATETIME_FORMAT = r"Y-m-d H:i:s\Z"
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 STATIC_URL = "static/"
 # Only an image collects files; the local stack serves them straight from the packages.
@@ -229,6 +232,8 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": True, "navigation": "ingestion.admin.navigation.sidebar"},
+    "DASHBOARD_CALLBACK": "ingestion.admin.navigation.home",
 }
 
 # --- PostgreSQL --------------------------------------------------------------------------------
