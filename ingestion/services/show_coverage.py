@@ -112,11 +112,9 @@ def _cover(
 
 def _watermark(report: GapReport, *, window: Window | None, evidence: Evidence) -> datetime | None:
     """Return where the first gap begins, or else where the last settled part ends."""
-    if window is None:
+    if window is None or not report.loaded + report.explained:
         return None
     settled = evidence.loaded.union(evidence.proofs).clip(window.start_us, window.end_us)
-    if not len(settled):
-        return None
     mark = report.gaps[0].start if report.gaps else int(settled.ends[-1])
     return from_us(mark) if settled.starts[0] < mark else None
 

@@ -107,9 +107,10 @@ def _paced(job: JobRow, *, slices: SliceTally, retry: NextRetry | None, now: dat
         return ""
     if retry is not None and retry.waiting == slices.ready and retry.at > now:
         return f"retry at {_clock(retry.at)} after {retry.error_class}"
-    if job.wait_until is not None and job.wait_until > now:
-        return f"{job.wait_reason} until {_clock(job.wait_until)}"
-    return job.wait_reason
+    if job.wait_until is None:
+        return job.wait_reason
+    # What was to last until a moment that has passed is no longer so.
+    return f"{job.wait_reason} until {_clock(job.wait_until)}" if job.wait_until > now else ""
 
 
 def _clock(moment: datetime) -> str:

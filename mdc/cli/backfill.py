@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -33,7 +34,12 @@ from providers.types import Adjustment, Hours, Timeframe
 
 def current_actor() -> Actor:
     """Name the person at the terminal for the audit ledger."""
-    return Actor(name=getpass.getuser(), source="cli")
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        name = f"uid {os.getuid()}"
+    return Actor(name=name, source="cli")
 
 
 @click.command(cls=SpeakingCommand)

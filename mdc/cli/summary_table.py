@@ -63,12 +63,12 @@ def render_summary(summary: JobSummary, console: Console) -> None:
     for columns in groups:
         _render_table(summary, columns, console)
     console.print()
-    console.print(_verdict(summary))
+    console.print(_verdict(summary), soft_wrap=True)
     for line in _remarks(summary):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     for failure in summary.failures:
         for line in failure_lines(failure):
-            console.print(line)
+            console.print(line, soft_wrap=True)
     console.print(f"Next: {summary.next_command}", soft_wrap=True)
 
 
