@@ -124,6 +124,11 @@ def _resolve_series(
     request: JobRequest, adapter: Adapter, symbol: str, timeframe: Timeframe, *, now: datetime
 ) -> ResolvedSeries:
     instrument = instrument_facts(symbol, provider=adapter.name, venue=request.venue)
+    if instrument.known_as:
+        raise BadRequest(
+            f"{symbol} is not known, but {instrument.known_as} is; did you mean that?",
+            field="symbols",
+        )
     if request.venue and request.venue.upper() != instrument.venue:
         raise BadRequest(
             f"{symbol} is known as traded at {instrument.venue}; leave --venue out, or change the"

@@ -51,12 +51,16 @@ class SeriesFacts:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentFacts:
-    """Hold what planning must know of an instrument before any series exists."""
+    """Hold what planning must know of an instrument before any series exists.
+
+    `known_as` is a known symbol that differs from the asked one in case alone, else empty.
+    """
 
     symbol: str
     vendor_symbol: str
     venue: str
     listed_from: datetime | None
+    known_as: str
 
 
 def instrument_facts(symbol: str, *, provider: str, venue: str | None) -> InstrumentFacts:
@@ -74,7 +78,13 @@ def instrument_facts(symbol: str, *, provider: str, venue: str | None) -> Instru
         vendor_symbol=alias.vendor_symbol if alias else symbol,
         venue=instrument.venue if instrument else (venue or DEFAULT_VENUE).upper(),
         listed_from=_midnight(instrument.listed_from) if instrument else None,
+        known_as="" if instrument else _other_case(symbol),
     )
+
+
+def _other_case(symbol: str) -> str:
+    found = Instrument.objects.filter(symbol__iexact=symbol).values_list("symbol", flat=True)
+    return found.first() or ""
 
 
 def ensure_series(
