@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -97,20 +98,22 @@ def run_slices(
         return None
     crash_point("run.after_open")
     run_id, slots = opened
-    heart = Heart(
-        executor_id=executor.id, run_id=run_id, account_id=account_id, processes=limits.processes
-    )
-    permits = PermitDesk(account_id)
-    committer = Committer(account_id=account_id, executor_id=executor.id)
-    run = _Run(account_id, executor.id, access, rules, slots, heart, permits, committer)
-    try:
+    # Whatever fails, everything is closed: a heart left beating would hold the slots for ever.
+    with ExitStack() as closing:
+        closing.callback(_close_run, run_id)
+        heart = Heart(
+            executor_id=executor.id,
+            run_id=run_id,
+            account_id=account_id,
+            processes=limits.processes,
+        )
+        closing.callback(heart.close)
+        committer = Committer(account_id=account_id, executor_id=executor.id)
+        closing.callback(committer.close)
+        permits = PermitDesk(account_id)
+        closing.callback(permits.close)
+        run = _Run(account_id, executor.id, access, rules, slots, heart, permits, committer)
         run.work(until=begun + limits.seconds)
-    finally:
-        permits.close()
-        committer.close()
-        heart.close()
-        crash_point("run.before_close")
-        leases.close_run(run_id)
     return RunReport(
         provider=access.adapter.name,
         slices=committer.slices,
@@ -120,6 +123,11 @@ def run_slices(
         fenced=committer.fenced,
         seconds=time.monotonic() - begun,
     )
+
+
+def _close_run(run_id: int) -> None:
+    crash_point("run.before_close")
+    leases.close_run(run_id)
 
 
 class _Run:
