@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from ingestion.store.budgets import PERMIT_GOOD_SECONDS
 from ingestion.store.claim import take_permit
 from ingestion.store.clock import database_now
 from ingestion.store.crashpoints import crash_point
+
+
+_OUTAGE_SECONDS = 1.0
 
 
 class NoPermit(Exception):
@@ -88,6 +91,11 @@ class PermitDesk:
 
     def _ask(self, job_id: int) -> tuple[float, float, float, bool]:
         before = time.monotonic()
-        seconds, granted = take_permit(account_id=self._account_id, job_id=job_id)
+        try:
+            seconds, granted = take_permit(account_id=self._account_id, job_id=job_id)
+        except (OperationalError, InterfaceError) as error:
+            # The slice is not to blame that PostgreSQL is away: it burns no try.
+            connection.close()
+            raise NoPermit(_OUTAGE_SECONDS) from error
         crash_point("permit.after_commit")
         return before, time.monotonic(), seconds, granted
