@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from celery import shared_task
 from django.conf import settings
 
 from ingestion.hints import queue_has_room
-from ingestion.process import this_executor
+from ingestion.process import is_alive, this_executor, this_host
 from ingestion.provider_access import access_for_account, quality_rules
+from ingestion.services.bury_executors import bury_executors
 from ingestion.services.housekeeping import keep_house
 from ingestion.services.plan_job import plan_or_fail
 from ingestion.services.run_slices import RunLimits, run_slices
+from ingestion.services.tick import fetch_hints
 from ingestion.services.tick import tick as run_tick
 from ingestion.store.crashpoints import crash_point
 
@@ -21,21 +24,21 @@ HINT_EXPIRES = 30
 
 @shared_task(name="ingestion.tasks.tick")
 def tick() -> None:
-    """Reap, poll, settle, and hint at what is to be planned or fetched."""
+    """Bury the dead, reap, poll, settle, and hint at what is to be planned or fetched."""
+    bury_executors(host=this_host(), is_alive=is_alive)
     report = run_tick(now=datetime.now(UTC), processes=settings.FETCH_PROCESSES)
     crash_point("tick.before_hints")
     for job_id in report.plan:
         plan.apply_async(args=[job_id], queue="control", expires=HINT_EXPIRES)
-    if report.fetch and queue_has_room("fetch", most=2 * settings.FETCH_PROCESSES):
-        for account_id, count in report.fetch:
-            for _ in range(count):
-                fetch.apply_async(args=[account_id], queue="fetch", expires=HINT_EXPIRES)
+    _hint_fetches(report.fetch)
 
 
 @shared_task(name="ingestion.tasks.plan")
 def plan(job_id: int) -> str:
-    """Plan a job on from its cursor."""
-    return "planned" if plan_or_fail(job_id) else "goes on later"
+    """Plan a job on from its cursor, and let its first slices be fetched at once."""
+    planned = plan_or_fail(job_id)
+    _hint_fetches(fetch_hints(processes=settings.FETCH_PROCESSES))
+    return "planned" if planned else "goes on later"
 
 
 @shared_task(name="ingestion.tasks.fetch")
@@ -55,3 +58,10 @@ def fetch(account_id: int) -> str:
 def housekeeping() -> str:
     """Make partitions ahead of time and forget executors that are long gone."""
     return str(keep_house(now=datetime.now(UTC)))
+
+
+def _hint_fetches(hints: Iterable[tuple[int, int]]) -> None:
+    wanted = [account_id for account_id, count in hints for _ in range(count)]
+    if wanted and queue_has_room("fetch", most=2 * settings.FETCH_PROCESSES):
+        for account_id in wanted:
+            fetch.apply_async(args=[account_id], queue="fetch", expires=HINT_EXPIRES)

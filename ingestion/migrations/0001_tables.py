@@ -93,6 +93,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), primary_key=True, serialize=False)),
                 ('host', models.CharField(max_length=200)),
                 ('pid', models.IntegerField()),
+                ('born', models.FloatField(null=True)),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('last_seen', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('draining', models.BooleanField(default=False)),

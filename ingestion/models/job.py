@@ -257,11 +257,16 @@ class Checkpoint(models.Model):
 
 
 class Executor(models.Model):
-    """Know a worker process by its heartbeat."""
+    """Know a worker process by its heartbeat.
+
+    `host` names the space in which `pid` is unique, `born` is when the process began by that
+    host's own clock: together they tell a live process from a later one with the same number.
+    """
 
     id = models.UUIDField(primary_key=True, db_default=RandomUUID())
     host = models.CharField(max_length=200)
     pid = models.IntegerField()
+    born = models.FloatField(null=True)
     started_at = models.DateTimeField(db_default=Now())
     last_seen = models.DateTimeField(db_default=Now())
     draining = models.BooleanField(default=False)

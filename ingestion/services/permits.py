@@ -15,7 +15,6 @@ from ingestion.store.claim import take_permit
 from ingestion.store.clock import database_now
 from ingestion.store.crashpoints import crash_point
 
-
 _OUTAGE_SECONDS = 1.0
 
 

@@ -47,6 +47,7 @@ class Executor:
     id: UUID
     host: str
     pid: int
+    born: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def run_slices(
     Returns None where the account has no free fetch slot.
     """
     begun = time.monotonic()
-    leases.register_executor(executor_id=executor.id, host=executor.host, pid=executor.pid)
+    leases.register_executor(
+        executor_id=executor.id, host=executor.host, pid=executor.pid, born=executor.born
+    )
     with transaction.atomic():
         gate = budgets.lock_account(account_id)
         share = -(-gate.max_in_flight // limits.processes)

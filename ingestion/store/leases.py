@@ -48,14 +48,14 @@ class Orders:
     others_starve: bool
 
 
-def register_executor(*, executor_id: UUID, host: str, pid: int) -> None:
+def register_executor(*, executor_id: UUID, host: str, pid: int, born: float | None = None) -> None:
     """Make a worker process known, or note that it is alive."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO executor (id, host, pid, started_at, last_seen, draining)"
-            " VALUES (%s, %s, %s, clock_timestamp(), clock_timestamp(), false)"
+            "INSERT INTO executor (id, host, pid, born, started_at, last_seen, draining)"
+            " VALUES (%s, %s, %s, %s, clock_timestamp(), clock_timestamp(), false)"
             " ON CONFLICT (id) DO UPDATE SET last_seen = clock_timestamp()",
-            [executor_id, host, pid],
+            [executor_id, host, pid, born],
         )
 
 
@@ -203,6 +203,32 @@ def take_back(verdicts: Sequence[Verdict]) -> None:
                 [one.dead for one in verdicts],
             ],
         )
+
+
+def executors_at_work(host: str) -> list[tuple[UUID, int, float]]:
+    """List (id, pid, born) of a host's executors that hold leases or fetch slots."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, pid, born FROM executor e WHERE host = %s AND born IS NOT NULL"
+            " AND (EXISTS (SELECT 1 FROM fetch_run r WHERE r.executor_id = e.id) OR EXISTS ("
+            "   SELECT 1 FROM slice s WHERE s.executor_id = e.id AND s.state = 'leased'))",
+            [host],
+        )
+        return [(executor_id, pid, born) for executor_id, pid, born in cursor.fetchall()]
+
+
+def bury_executors(executor_ids: Sequence[UUID]) -> None:
+    """Let the leases and fetch slots of executors that are known to be dead run out at once."""
+    gone = list(executor_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET lease_until = clock_timestamp() WHERE id IN ("
+            " SELECT id FROM slice WHERE executor_id = ANY(%s) AND state = 'leased'"
+            " ORDER BY id FOR UPDATE SKIP LOCKED)",
+            [gone],
+        )
+        cursor.execute("DELETE FROM fetch_run WHERE executor_id = ANY(%s)", [gone])
+        cursor.execute("DELETE FROM executor WHERE id = ANY(%s)", [gone])
 
 
 def forget_silent_executors(*, after: timedelta) -> int:
