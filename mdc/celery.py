@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging.config
 import os
 from pathlib import Path
@@ -50,6 +51,9 @@ def load_calendars(**_: Any) -> None:
 def follow_main_process(**_: Any) -> None:
     """Let a pool child die with its main process: an orphan would go on without a broker."""
     die_with_parent()
+    if "fetch" in app.amqp.queues.consume_from:
+        # Only once Django is set up can its models be loaded.
+        importlib.import_module("ingestion.pulse").start_pulse()
 
 
 @signals.worker_ready.connect

@@ -77,7 +77,7 @@ WITH facts AS (
             ORDER BY s.next_attempt_at LIMIT 1) AS next_try,
            EXISTS (SELECT 1 FROM budget b WHERE b.job_id = j.id) AS own_limit,
            EXISTS (SELECT 1 FROM executor e
-                   WHERE e.last_seen > clock_timestamp() - interval '20 seconds') AS staffed
+                   WHERE e.last_seen > clock_timestamp() - interval '15 seconds') AS staffed
     FROM job j JOIN account a ON a.id = j.account_id
     WHERE j.state IN ('queued', 'running') AND j.desired = 'run'
     ORDER BY j.id DESC LIMIT %(limit)s
