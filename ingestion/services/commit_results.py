@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from ingestion.services.fail_slices import fail_slice, give_back
 from ingestion.services.fetch_slice import Failed, Fetched, Yielded
 from ingestion.services.finish_slices import finish_covered, finish_slices
+from ingestion.services.heart import Heart
 from ingestion.store.claim import LEASE, Claimed
 
 log = structlog.get_logger(__name__)
@@ -31,11 +32,12 @@ Result = Fetched | Failed | Yielded
 class Committer:
     """Write what fetch threads produced; counts are for the run's report."""
 
-    def __init__(self, *, account_id: int, executor_id: UUID) -> None:
+    def __init__(self, *, account_id: int, executor_id: UUID, heart: Heart) -> None:
         self.slices = self.rows = self.inserted = self.failed = self.fenced = 0
         self.backlog = 0
         self._backlog_rows = 0
         self._failure: Exception | None = None
+        self._heart = heart
         self._account_id = account_id
         self._executor_id = executor_id
         self._lock = threading.Lock()
@@ -85,7 +87,9 @@ class Committer:
                 self._failure = error
                 closing = True
             for item in batch:
-                self._grow(-len(item) if isinstance(item, list) else -1, -_rows(item))
+                claimed = item if isinstance(item, list) else [item.claimed]
+                self._heart.let_go(claimed)
+                self._grow(-len(claimed), -_rows(item))
         connection.close()
 
     def _next_batch(self) -> tuple[list[Result | list[Claimed]], bool]:

@@ -111,7 +111,7 @@ def run_slices(
             processes=limits.processes,
         )
         closing.callback(heart.close)
-        committer = Committer(account_id=account_id, executor_id=executor.id)
+        committer = Committer(account_id=account_id, executor_id=executor.id, heart=heart)
         closing.callback(committer.close)
         permits = PermitDesk(account_id)
         closing.callback(permits.close)
@@ -206,6 +206,7 @@ class _Run:
         return bool(got.slices)
 
     def _begin(self, got: Claim, *, before: float, after: float) -> None:
+        self._heart.take(got.slices)
         self._committer.skip([one for one in got.slices if one.covered])
         todo = [one for one in got.slices if not one.covered]
         unknown = {one.series_id for one in todo} - self._facts.keys()

@@ -7,8 +7,15 @@ from typing import assert_never
 from django.db import transaction
 
 from ingestion.domain.actor import SYSTEM, Actor
-from ingestion.domain.states import Desired, JobState, Outcome, Settlement, next_state
-from ingestion.store import jobs, slices
+from ingestion.domain.states import (
+    AttemptOutcome,
+    Desired,
+    JobState,
+    Outcome,
+    Settlement,
+    next_state,
+)
+from ingestion.store import attempts, jobs, slices
 from ingestion.store.crashpoints import crash_point
 
 # How long after a pause or cancel a request may hang before its lease is taken away.
@@ -28,7 +35,7 @@ def settle_locked(job: jobs.JobRow, *, actor: Actor) -> JobState:
     """Settle a job that the caller's transaction has locked; return its state afterwards."""
     counts = jobs.count_slices(job.job_id)
     if counts.leased and job.desired is not Desired.RUN and job.desired_seconds > PATIENCE_SECONDS:
-        slices.release_leases(job.job_id)
+        _release(job)
         counts = jobs.count_slices(job.job_id)
     settlement = next_state(
         state=job.state, desired=job.desired, planned=job.planned, slices=counts
@@ -36,6 +43,30 @@ def settle_locked(job: jobs.JobRow, *, actor: Actor) -> JobState:
     if settlement.state is not job.state:
         _enter(job, settlement, actor=actor)
     return settlement.state
+
+
+def _release(job: jobs.JobRow) -> None:
+    """Take the leases away, and leave a trace of each try that was cut off."""
+    released = slices.release_leases(job.job_id)
+    attempts.insert_attempts(
+        [
+            attempts.AttemptRecord(
+                attempt_id=number,
+                slice_id=one.slice_id,
+                job_id=job.job_id,
+                series_id=one.series_id,
+                account_id=one.account_id,
+                n=one.tries + 1,
+                executor_id=one.executor_id,
+                leased_at=one.leased_at,
+                begun_at=one.begun_at,
+                outcome=AttemptOutcome.YIELDED,
+                error_class="LeaseReleased",
+                detail={"desired": job.desired.value},
+            )
+            for one, number in zip(released, attempts.next_attempt_ids(len(released)), strict=True)
+        ]
+    )
 
 
 def _enter(job: jobs.JobRow, settlement: Settlement, *, actor: Actor) -> None:

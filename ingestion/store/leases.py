@@ -90,8 +90,10 @@ def close_run(run_id: int) -> None:
         cursor.execute("DELETE FROM fetch_run WHERE id = %s", [run_id])
 
 
-def heartbeat(*, executor_id: UUID, run_id: int, account_id: int, processes: int) -> Orders:
-    """Extend everything the executor holds and learn of pause, cancel and drain.
+def heartbeat(
+    *, executor_id: UUID, run_id: int, account_id: int, processes: int, tokens: Sequence[UUID]
+) -> Orders:
+    """Extend the leases of `tokens` and learn of pause, cancel and drain.
 
     Locked rows are skipped: whoever holds them is finishing or releasing the very slice.
     """
@@ -99,8 +101,8 @@ def heartbeat(*, executor_id: UUID, run_id: int, account_id: int, processes: int
         cursor.execute(
             "UPDATE slice SET lease_until = clock_timestamp() + make_interval(secs => %s)"
             " WHERE id IN (SELECT id FROM slice WHERE executor_id = %s AND state = 'leased'"
-            " ORDER BY id FOR UPDATE SKIP LOCKED)",
-            [LEASE.total_seconds(), executor_id],
+            " AND lease_token = ANY(%s) ORDER BY id FOR UPDATE SKIP LOCKED)",
+            [LEASE.total_seconds(), executor_id, list(tokens)],
         )
         crash_point("heartbeat.between")
         cursor.execute(

@@ -184,20 +184,35 @@ def cancel_open(job_id: int) -> int:
         return int(cursor.rowcount)
 
 
-def release_leases(job_id: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Describe a lease that was taken away from its executor."""
+
+    slice_id: int
+    series_id: int
+    account_id: int
+    tries: int
+    executor_id: UUID
+    leased_at: datetime
+    begun_at: datetime
+
+
+def release_leases(job_id: int) -> list[Released]:
     """Take the leases of a job away, so that a request that hangs delays nobody.
 
     Whatever still arrives under the old tokens is fenced.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE slice SET state = 'ready', lease_token = NULL, lease_until = NULL,"
-            " executor_id = NULL WHERE id IN ("
-            " SELECT id FROM slice WHERE job_id = %s AND lease_token IS NOT NULL"
-            " ORDER BY id FOR UPDATE)",
+            "WITH held AS (SELECT id, executor_id FROM slice"
+            "   WHERE job_id = %s AND lease_token IS NOT NULL ORDER BY id FOR UPDATE)"
+            " UPDATE slice s SET state = 'ready', lease_token = NULL, lease_until = NULL,"
+            " executor_id = NULL FROM held WHERE s.id = held.id"
+            " RETURNING s.id, s.series_id, s.account_id, s.tries, held.executor_id, s.leased_at,"
+            "   s.begun_at",
             [job_id],
         )
-        return int(cursor.rowcount)
+        return [Released(*row) for row in cursor.fetchall()]
 
 
 def rearm(*, job_id: int, series_id: int, account_id: int, window: Window) -> bool:

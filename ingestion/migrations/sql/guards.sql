@@ -26,3 +26,6 @@ CREATE TRIGGER audit_event_no_truncate
 CREATE TRIGGER attempt_append_only
     BEFORE UPDATE OR DELETE ON attempt
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER attempt_no_truncate
+    BEFORE TRUNCATE ON attempt
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
