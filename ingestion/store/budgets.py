@@ -87,6 +87,25 @@ def lock_budgets(account_id: int, job_ids: Iterable[int]) -> Ledger:
     return Ledger(account=tuple(account), jobs=jobs)
 
 
+def job_budgets(account_id: int, *, jobs: int) -> dict[int, list[pacing.Budget]]:
+    """Read the own limits of the first running jobs of an account, without locking them.
+
+    Under the account's latch nobody else may change them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM budget WHERE job_id IN (SELECT id FROM job"
+            "   WHERE account_id = %s AND state = 'running' AND desired = 'run'"
+            "   ORDER BY priority DESC, vtime LIMIT %s)",
+            [account_id, jobs],
+        )
+        rows = cursor.fetchall()
+    own: dict[int, list[pacing.Budget]] = {}
+    for row in rows:
+        own.setdefault(row[1], []).append(_to_domain(row))
+    return own
+
+
 def save_budgets(budgets: Sequence[tuple[int, pacing.Budget]]) -> None:
     """Write back budgets that are locked by this transaction."""
     with connection.cursor() as cursor:

@@ -41,7 +41,8 @@ WITH race AS (
         SELECT s.id, s.series_id, s.next_attempt_at, s.tries, s.crashes, s.suspect,
                tstzrange(coalesce(s.resume_from, lower(s."window")), upper(s."window")) AS todo
         FROM slice s
-        WHERE s.job_id = r.id AND s.account_id = %(account)s AND s.state = 'ready'
+        WHERE r.id <> ALL(%(held)s)
+          AND s.job_id = r.id AND s.account_id = %(account)s AND s.state = 'ready'
           AND s.next_attempt_at <= %(now)s
           AND s.suspect = %(suspects)s
           AND (SELECT 1 FROM slice l
@@ -129,7 +130,8 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
     """Lease up to k due slices of an account, in order of priority and virtual time.
 
     A suspect slice (one that was at work in a process that died) is given out alone, to an
-    executor that is `idle`, and before all others.
+    executor that is `idle`, and before all others. A job that waits for its own limit, or a
+    suspect that cannot be given now, holds nobody else back.
     """
     with transaction.atomic():
         gate = budgets.lock_account(account_id)
@@ -137,14 +139,15 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
             wait = (gate.blocked_until_us - gate.now_us) / 1e6 if gate.is_open else 5.0
             return Claim(slices=(), wait=max(wait, 0.2), suspects_waiting=False)
         now = from_us(gate.now_us)
-        suspects = _suspects_wait(account_id, now)
-        if suspects and not idle:
-            return Claim(slices=(), wait=0.2, suspects_waiting=True)
-        rows = _candidates(
-            account_id=account_id, now=now, k=1 if suspects else k, suspects=suspects
-        )
+        held = _held_back(account_id, now_us=gate.now_us)
+        rows: list[tuple[Any, ...]] = []
+        if _suspects_wait(account_id, now):
+            rows = _candidates(account_id, now=now, k=1, held=held, suspects=True)
+            if rows and not idle:
+                return Claim(slices=(), wait=0.2, suspects_waiting=True)
+        rows = rows or _candidates(account_id, now=now, k=k, held=held, suspects=False)
         if not rows:
-            return Claim(slices=(), wait=0.2, suspects_waiting=suspects)
+            return Claim(slices=(), wait=0.2, suspects_waiting=False)
         rows = _disjoint(rows)
         ledger = budgets.lock_budgets(account_id, {row[1] for row in rows})
         rows = _lock_jobs(rows)
@@ -160,11 +163,30 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
         return Claim(slices=leased, wait=0.0, suspects_waiting=False)
 
 
-def _candidates(*, account_id: int, now: datetime, k: int, suspects: bool) -> list[tuple[Any, ...]]:
+def _held_back(account_id: int, *, now_us: int) -> list[int]:
+    """List the jobs in the race whose own limits allow nothing within the horizon."""
+    own = budgets.job_budgets(account_id, jobs=JOBS_IN_RACE)
+    return [
+        job_id
+        for job_id, limits in own.items()
+        if pacing.next_send(limits, now_us) > now_us + HORIZON_US
+    ]
+
+
+def _candidates(
+    account_id: int, *, now: datetime, k: int, held: list[int], suspects: bool
+) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
             _CANDIDATES,
-            {"account": account_id, "jobs": JOBS_IN_RACE, "now": now, "k": k, "suspects": suspects},
+            {
+                "account": account_id,
+                "jobs": JOBS_IN_RACE,
+                "held": held,
+                "now": now,
+                "k": k,
+                "suspects": suspects,
+            },
         )
         return list(cursor.fetchall())
 
