@@ -36,8 +36,16 @@ demo: $(RUNTIME)
 up: $(RUNTIME)
 	@$(BIN)/mdc up $(ARGS)
 
+# Tests that kill processes or count requests by the millisecond run by themselves.
+ALONE := tests/recovery tests/limits
+
 test: $(DEVELOPMENT)
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 drill: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -m drill $(ARGS)
