@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -117,6 +117,24 @@ class Claimed:
     delay: float
 
 
+class _Candidate(NamedTuple):
+    """Hold a row of _CANDIDATES: `wanted` is what coverage leaves of [start, end), if anything."""
+
+    slice_id: int
+    job_id: int
+    series_id: int
+    tries: int
+    crashes: int
+    suspect: bool
+    retry_class: str
+    max_tries: int
+    refetch: bool
+    start: datetime
+    end: datetime
+    wanted_start: datetime | None
+    wanted_end: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Hold the outcome of one claim; `wait` is seconds until asking again can succeed."""
@@ -140,7 +158,7 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
             return Claim(slices=(), wait=max(wait, 0.2), suspects_waiting=False)
         now = from_us(gate.now_us)
         held = _held_back(account_id, now_us=gate.now_us)
-        rows: list[tuple[Any, ...]] = []
+        rows: list[_Candidate] = []
         if _suspects_wait(account_id, now):
             rows = _candidates(account_id, now=now, k=1, held=held, suspects=True)
             if rows and not idle:
@@ -149,7 +167,7 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
         if not rows:
             return Claim(slices=(), wait=0.2, suspects_waiting=False)
         rows = _disjoint(rows)
-        ledger = budgets.lock_budgets(account_id, {row[1] for row in rows})
+        ledger = budgets.lock_budgets(account_id, {row.job_id for row in rows})
         rows = _lock_jobs(rows)
         given, wait = _permit(rows, ledger=ledger, now_us=gate.now_us)
         if not given:
@@ -175,7 +193,7 @@ def _held_back(account_id: int, *, now_us: int) -> list[int]:
 
 def _candidates(
     account_id: int, *, now: datetime, k: int, held: list[int], suspects: bool
-) -> list[tuple[Any, ...]]:
+) -> list[_Candidate]:
     with connection.cursor() as cursor:
         cursor.execute(
             _CANDIDATES,
@@ -188,7 +206,7 @@ def _candidates(
                 "suspects": suspects,
             },
         )
-        return list(cursor.fetchall())
+        return [_Candidate(*row) for row in cursor.fetchall()]
 
 
 def _suspects_wait(account_id: int, now: datetime) -> bool:
@@ -202,43 +220,42 @@ def _suspects_wait(account_id: int, now: datetime) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _disjoint(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _disjoint(rows: list[_Candidate]) -> list[_Candidate]:
     """Drop candidates that overlap an earlier one of the same series in this very claim."""
     taken: dict[int, list[tuple[datetime, datetime]]] = {}
     kept = []
     for row in rows:
-        start, end = row[9], row[10]
-        windows = taken.setdefault(row[2], [])
-        if all(end <= other_start or start >= other_end for other_start, other_end in windows):
-            windows.append((start, end))
+        windows = taken.setdefault(row.series_id, [])
+        if all(row.end <= start or row.start >= end for start, end in windows):
+            windows.append((row.start, row.end))
             kept.append(row)
     return kept
 
 
-def _lock_jobs(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _lock_jobs(rows: list[_Candidate]) -> list[_Candidate]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM job WHERE id = ANY(%s) AND state = 'running' AND desired = 'run'"
             " ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
-            [sorted({row[1] for row in rows})],
+            [sorted({row.job_id for row in rows})],
         )
         locked = {job_id for (job_id,) in cursor.fetchall()}
-    return [row for row in rows if row[1] in locked]
+    return [row for row in rows if row.job_id in locked]
 
 
 def _permit(
-    rows: list[tuple[Any, ...]], *, ledger: budgets.Ledger, now_us: int
-) -> tuple[list[tuple[tuple[Any, ...], int]], float]:
+    rows: list[_Candidate], *, ledger: budgets.Ledger, now_us: int
+) -> tuple[list[tuple[_Candidate, int]], float]:
     """Pair rows with send times; the wait is for the first row that must be left."""
     left = dict(ledger.account)
     jobs = {job_id: dict(own) for job_id, own in ledger.jobs.items()}
-    given: list[tuple[tuple[Any, ...], int]] = []
+    given: list[tuple[_Candidate, int]] = []
     wait = 0.2
     for row in rows:
-        if row[11] is None:
+        if row.wanted_start is None:
             given.append((row, now_us))
             continue
-        own = jobs.get(row[1], {})
+        own = jobs.get(row.job_id, {})
         send = pacing.next_send([*left.values(), *own.values()], now_us)
         if send > now_us + HORIZON_US:
             wait = max(wait, (send - now_us) / 1e6)
@@ -246,7 +263,7 @@ def _permit(
                 break
             continue
         left = {key: budget.record(send) for key, budget in left.items()}
-        jobs[row[1]] = {key: budget.record(send) for key, budget in own.items()}
+        jobs[row.job_id] = {key: budget.record(send) for key, budget in own.items()}
         given.append((row, send))
     budgets.save_budgets(
         [item for item in left.items() if item not in ledger.account]
@@ -261,13 +278,13 @@ def _permit(
 
 
 def _lease(
-    given: list[tuple[tuple[Any, ...], int]], *, executor_id: UUID, now_us: int
+    given: list[tuple[_Candidate, int]], *, executor_id: UUID, now_us: int
 ) -> tuple[Claimed, ...]:
     with connection.cursor() as cursor:
         cursor.execute(
             _LEASE,
             {
-                "ids": [row[0] for row, _ in given],
+                "ids": [row.slice_id for row, _ in given],
                 "begun": [from_us(send) for _, send in given],
                 "executor": executor_id,
                 "lease": LEASE.total_seconds(),
@@ -276,24 +293,24 @@ def _lease(
         tokens = {slice_id: (token, at) for slice_id, token, at in cursor.fetchall()}
     return tuple(
         Claimed(
-            slice_id=row[0],
-            job_id=row[1],
-            series_id=row[2],
-            token=tokens[row[0]][0],
-            leased_at=tokens[row[0]][1],
-            start=row[11] or row[9],
-            end=row[12] or row[10],
-            tries=row[3],
-            max_tries=row[7],
-            crashes=row[4],
-            suspect=row[5],
-            retry_class=row[6],
-            refetch=row[8],
-            covered=row[11] is None,
+            slice_id=row.slice_id,
+            job_id=row.job_id,
+            series_id=row.series_id,
+            token=tokens[row.slice_id][0],
+            leased_at=tokens[row.slice_id][1],
+            start=row.wanted_start or row.start,
+            end=row.wanted_end or row.end,
+            tries=row.tries,
+            max_tries=row.max_tries,
+            crashes=row.crashes,
+            suspect=row.suspect,
+            retry_class=row.retry_class,
+            refetch=row.refetch,
+            covered=row.wanted_start is None,
             delay=max(0.0, (send - now_us) / 1e6),
         )
         for row, send in given
-        if row[0] in tokens
+        if row.slice_id in tokens
     )
 
 
