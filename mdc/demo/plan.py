@@ -42,15 +42,13 @@ class DemoPlan:
 
 # The nth request of each kind is hit, whatever the machine's speed: every run meets the same.
 _FAULTS: Final[tuple[Mapping[str, Any], ...]] = (
-    {"name": "yahoo 429", "kind": "status", "provider": YAHOO, "status": 429, "retry_after": 1,
-     "nth": (40,)},
-    {"name": "yahoo 503", "kind": "status", "provider": YAHOO, "status": 503, "nth": (10, 65)},
-    {"name": "yahoo reset", "kind": "reset", "provider": YAHOO, "nth": (25,)},
-    {"name": "polygon 429", "kind": "status", "provider": POLYGON, "status": 429, "retry_after": 1,
-     "nth": (12,)},
-    {"name": "polygon 500", "kind": "status", "provider": POLYGON, "status": 500, "nth": (5, 50)},
-    {"name": "polygon 502", "kind": "status", "provider": POLYGON, "status": 502, "nth": (30,)},
-)  # fmt: skip
+    {"kind": "status", "provider": YAHOO, "status": 503, "nth": (10, 65)},
+    {"kind": "reset", "provider": YAHOO, "nth": (25,)},
+    {"kind": "status", "provider": YAHOO, "status": 429, "retry_after": 1, "nth": (100,)},
+    {"kind": "status", "provider": POLYGON, "status": 500, "nth": (5, 50)},
+    {"kind": "status", "provider": POLYGON, "status": 502, "nth": (30,)},
+    {"kind": "status", "provider": POLYGON, "status": 429, "retry_after": 1, "nth": (100,)},
+)
 
 # The day Lehman Brothers failed, the flash crash, and the first day after hurricane Sandy.
 _FAMOUS_DAYS: Final = (date(2008, 9, 15), date(2010, 5, 6), date(2012, 10, 31))

@@ -47,40 +47,49 @@ def _number(name: str) -> _Column:
 
 
 _STORED: Final = tuple(_number(name) for name in ("expected", "bars", "gaps", "duplicates"))
+_COUNTED: Final = ("inserted", "unchanged", "revised", "requests", "throttled")
 _WORK: Final = (
-    *(_number(name) for name in ("inserted", "unchanged", "revised", "requests", "throttled")),
+    *(_number(name) for name in _COUNTED),
     ("time", lambda row: span(row.seconds)),
     ("bars/s", lambda row: f"{row.bars_per_second:,.0f}"),
 )
 
 
 def rows_of(summaries: Sequence[JobSummary]) -> list[Row]:
-    """Add up jobs in their order: what is stored as the last one left it, the work over all."""
-    found: dict[tuple[str, str], list[SeriesSummary]] = {}
-    for summary in summaries:
-        for one in summary.series:
-            found.setdefault((one.provider, one.symbol), []).append(one)
-    return [_row(series) for series in found.values()]
+    """Add up jobs in their order: what is stored as the last one left it, the work over all.
+
+    Each provider's symbols are followed by their sum, whose time is that of the jobs.
+    """
+    rows: list[Row] = []
+    for provider in dict.fromkeys(summary.series[0].provider for summary in summaries):
+        jobs = [summary for summary in summaries if summary.series[0].provider == provider]
+        symbols = [_row(series) for series in zip(*(job.series for job in jobs), strict=True)]
+        rows += symbols
+        if len(symbols) > 1:
+            rows.append(_sum(symbols, seconds=sum(job.seconds for job in jobs)))
+    return rows
 
 
 def _row(series: Sequence[SeriesSummary]) -> Row:
-    def total(name: str) -> int:
-        return sum(getattr(one, name) for one in series)
-
     last = series[-1]
+    stored = {name: getattr(last, name) for name, _ in _STORED}
+    work = {name: sum(getattr(one, name) for one in series) for name in _COUNTED}
     return Row(
         provider=last.provider,
         symbol=last.symbol,
-        expected=last.expected,
-        bars=last.bars,
-        gaps=last.gaps,
-        duplicates=last.duplicates,
-        inserted=total("inserted"),
-        unchanged=total("unchanged"),
-        revised=total("revised"),
-        requests=total("requests"),
-        throttled=total("throttled"),
         seconds=sum(one.seconds for one in series),
+        **stored,
+        **work,
+    )
+
+
+def _sum(rows: Sequence[Row], *, seconds: float) -> Row:
+    names = [*(name for name, _ in _STORED), *_COUNTED]
+    return Row(
+        provider=rows[0].provider,
+        symbol=f"all {len(rows)}",
+        seconds=seconds,
+        **{name: sum(getattr(row, name) for row in rows) for name in names},
     )
 
 
@@ -98,14 +107,17 @@ def show_rows(rows: Sequence[Row], console: Console) -> None:
         console.print()
 
 
-def show_faults(stats: Mapping[str, Mapping[str, Any]], console: Console) -> None:
+def show_answers(stats: Mapping[str, Mapping[str, Any]], console: Console) -> None:
     """Say, per provider, what the simulator answered and whether its limit was kept."""
     for provider, seen in stats.items():
-        statuses = {"200": "good", "0": "broken off"}
-        answers = ", ".join(
-            f"{n:,} {statuses.get(status, status)}" for status, n in seen["by_status"].items()
-        )
+        answers = ", ".join(f"{n:,} {_answer(status)}" for status, n in seen["by_status"].items())
         console.print(
-            f"  {provider}: {count(seen['requests'], 'request')} ({answers}), "
-            f"{seen['violations']} above its limit"
+            f"  {provider:8}  {count(seen['requests'], 'request')}: {answers}; "
+            f"{seen['violations'] or 'none'} above its limit"
         )
+
+
+def _answer(status: str) -> str:
+    """Name an HTTP status for people; 0 stands for a connection that was dropped."""
+    names = {"200": "good", "400": "without data (400)", "0": "broken off"}
+    return names.get(status, f"refused ({status})")

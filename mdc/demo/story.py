@@ -22,7 +22,7 @@ from mdc.demo.checks import Sessions, check_gaps, check_job, check_prices, check
 from mdc.demo.errors import DemoFailed
 from mdc.demo.plan import POLYGON, YAHOO, DemoPlan
 from mdc.demo.provider import open_accounts, withheld_rules
-from mdc.demo.report import rows_of, show_faults, show_rows
+from mdc.demo.report import rows_of, show_answers, show_rows
 from mdc.demo.source import History
 from mdc.demo.stored import read_stored
 from mdc.demo.strike import Strike, were_done_again
@@ -172,7 +172,7 @@ def _sum_up(stage: Stage, summaries: list[JobSummary]) -> None:
     _headline(console, "What came of it")
     show_rows(rows_of(summaries), console)
     console.print("What the simulator saw:")
-    show_faults(stage.simulator.stats(window=stage.plan.limit.window.total_seconds()), console)
+    show_answers(stage.simulator.stats(window=stage.plan.limit.window.total_seconds()), console)
 
 
 def _withheld(plan: DemoPlan) -> Sessions:

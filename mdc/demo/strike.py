@@ -70,9 +70,7 @@ class Strike:
                 f"  slice {one.slice_id} in process {one.pid}: "
                 f"{one.symbol} {one.first} to {one.last}"
             )
-        self._console.print(
-            "Nobody will tell them so: their leases run out within 15 s and they are done again."
-        )
+        self._console.print("A tick will find their owner dead and give them to somebody else.")
 
     def _welcome(self) -> None:
         pid = self._stack.processes.get(_WORKER)
