@@ -619,7 +619,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('workload', 'realtime'), ('poll_seconds__gte', 1)), models.Q(('workload', 'historical'), ('poll_seconds__isnull', True)), _connector='OR'), name='job_polls_iff_realtime'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('workload', 'realtime'), ('poll_seconds__isnull', False), ('poll_seconds__gte', 1)), models.Q(('workload', 'historical'), ('poll_seconds__isnull', True)), _connector='OR'), name='job_polls_iff_realtime'),
         ),
         migrations.AddConstraint(
             model_name='job',

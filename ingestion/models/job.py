@@ -94,7 +94,10 @@ class Job(models.Model):
                 name="job_ended_iff_terminal",
             ),
             models.CheckConstraint(
-                condition=(Q(workload="realtime") & Q(poll_seconds__gte=1))
+                # Said of NULL as well: a check that yields NULL lets the row pass.
+                condition=(
+                    Q(workload="realtime") & Q(poll_seconds__isnull=False) & Q(poll_seconds__gte=1)
+                )
                 | (Q(workload="historical") & Q(poll_seconds__isnull=True)),
                 name="job_polls_iff_realtime",
             ),

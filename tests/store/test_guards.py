@@ -1,0 +1,275 @@
+"""The database refuses wrong rows by itself, whoever writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.db import IntegrityError, connection, transaction
+from psycopg.types.range import Range
+
+from ingestion.models import (
+    Account,
+    Attempt,
+    AuditEvent,
+    Budget,
+    EmptyProof,
+    Instrument,
+    Job,
+    JobDefinition,
+    MissingSession,
+    ProviderSymbol,
+    RetryClass,
+    Schedule,
+    Series,
+    Slice,
+    Slot,
+    VenueSession,
+)
+
+pytestmark = pytest.mark.django_db
+
+T = datetime(2024, 1, 2, tzinfo=UTC)
+WINDOW = Range(T, T + timedelta(days=1))
+TABLES = (
+    "account",
+    "attempt",
+    "bar",
+    "bar_revision",
+    "budget",
+    "empty_proof",
+    "instrument",
+    "job",
+    "job_definition",
+    "missing_session",
+    "provider_symbol",
+    "retry_class",
+    "schedule",
+    "series",
+    "slice",
+    "slot",
+    "venue_session",
+)
+
+
+@pytest.fixture(autouse=True)
+def _rows(db: None) -> None:
+    """Make one sound row in every table that has guards."""
+    account = Account.objects.create(provider="synthetic")
+    job = Job.objects.create(workload="historical", kind="backfill", account=account, spec={})
+    Budget.objects.create(account=account, algorithm="log", n=5, window_ms=60_000)
+    instrument = Instrument.objects.create(symbol="AAA", venue="XNYS")
+    series = Series.objects.create(
+        provider="synthetic", instrument=instrument, timeframe="1d", adjustment="raw"
+    )
+    ProviderSymbol.objects.create(
+        provider="synthetic",
+        vendor_symbol="AAA",
+        instrument=instrument,
+        valid=Range(date(2020, 1, 1), None),
+    )
+    Slice.objects.create(job=job, series=series, account=account, window=WINDOW)
+    EmptyProof.objects.create(
+        series=series, window=WINDOW, reason="no_trade", attempt_id=1, expires_at=T
+    )
+    MissingSession.objects.create(series=series, window=WINDOW, attempt_id=1)
+    VenueSession.objects.create(
+        venue="TEST", label=T.date(), opens_at=T, closes_at=T + timedelta(hours=1)
+    )
+    definition = JobDefinition.objects.create(
+        name="daily", symbols=["AAA"], timeframe="1d", history_start=T.date(), providers=["yahoo"]
+    )
+    schedule = Schedule.objects.create(definition=definition, rule={})
+    Slot.objects.create(schedule=schedule, due=T, disposition="fired", decided_at=T)
+    RetryClass.objects.create(name="patient")
+    Attempt.objects.create(
+        slice_id=1,
+        job_id=job.id,
+        series_id=series.id,
+        account_id=account.id,
+        n=1,
+        leased_at=T,
+        ended_at=T,
+        outcome="done",
+        code_version="0",
+    )
+    AuditEvent.objects.create(
+        actor="tester", source="cli", action="job.open", object_type="job", object_id=job.id
+    )
+
+
+def updating(model: Any, **values: Any) -> Callable[[], object]:
+    """Set columns of the one row of a table."""
+    return lambda: model.objects.update(**values)
+
+
+def repeating(model: Any, **values: Any) -> Callable[[], object]:
+    """Insert the one row of a table once more, under another primary key."""
+
+    def insert() -> None:
+        row = model.objects.get()
+        row.pk = None
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save(force_insert=True)
+
+    return insert
+
+
+def running(statement: str) -> Callable[[], object]:
+    """Run SQL."""
+
+    def execute() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    return execute
+
+
+_BAR = (
+    "INSERT INTO {0} (ts, known_from, attempt_id, open, high, low, close, series_id, sequence,"
+    " final{1}) SELECT '2024-01-02Z', '2024-01-03Z', 1, 1, 1, 1, 1, 1, 0, true{2}"
+    " FROM generate_series(1, {3})"
+)
+
+LEASE = {"lease_token": uuid4(), "lease_until": T, "executor_id": uuid4()}
+WRONG: list[tuple[str, Callable[[], object]]] = [
+    ("account_identity", repeating(Account)),
+    ("account_in_flight_positive", updating(Account, max_in_flight=0)),
+    ("budget_of_account_or_job", updating(Budget, account=None)),
+    ("budget_of_account_or_job", lambda: Budget.objects.update(job=Job.objects.get())),
+    ("budget_algorithm_known", updating(Budget, algorithm="bucket")),
+    ("budget_limit_positive", updating(Budget, n=0)),
+    ("budget_limit_positive", updating(Budget, window_ms=0)),
+    ("budget_stretch_only_slows", updating(Budget, stretch=0.9)),
+    ("instrument_symbol_key", repeating(Instrument)),
+    ("provider_symbol_one_instrument", repeating(ProviderSymbol)),
+    ("series_identity", repeating(Series)),
+    ("series_timeframe_known", updating(Series, timeframe="2h")),
+    ("series_adjustment_known", updating(Series, adjustment="total")),
+    ("series_hours_known", updating(Series, hours="night")),
+    ("series_anchor_known", updating(Series, anchor="close")),
+    ("job_outcome_iff_completed", updating(Job, outcome="complete")),
+    ("job_outcome_iff_completed", updating(Job, state="completed", ended_at=T)),
+    ("job_ended_iff_terminal", updating(Job, state="failed")),
+    ("job_ended_iff_terminal", updating(Job, state="running", ended_at=T)),
+    ("job_polls_iff_realtime", updating(Job, poll_seconds=5)),
+    ("job_polls_iff_realtime", updating(Job, workload="realtime")),
+    ("job_polls_iff_realtime", updating(Job, workload="realtime", poll_seconds=0)),
+    ("job_priority_range", updating(Job, priority=256)),
+    ("job_counts_positive", updating(Job, weight=0)),
+    ("job_counts_positive", updating(Job, max_concurrency=0)),
+    ("job_counts_positive", updating(Job, max_slices_per_round=0)),
+    ("job_counts_positive", updating(Job, tries=0)),
+    ("job_state_known", updating(Job, state="waiting")),
+    ("job_desired_known", updating(Job, desired="stop")),
+    ("job_polls_iff_realtime", updating(Job, workload="batch")),
+    ("job_kind_known", updating(Job, kind="refresh")),
+    (
+        "job_request_key_key",
+        lambda: (updating(Job, request_key="k")(), repeating(Job)()),
+    ),
+    (
+        "job_slot_id_key",
+        lambda: (Job.objects.update(slot=Slot.objects.get()), repeating(Job)()),
+    ),
+    ("slice_once", repeating(Slice, window=Range(T, T + timedelta(days=9)))),
+    ("slice_token_iff_leased", updating(Slice, state="leased")),
+    ("slice_token_iff_leased", updating(Slice, **LEASE)),
+    ("slice_token_iff_leased", updating(Slice, state="leased", **(LEASE | {"lease_until": None}))),
+    ("slice_token_iff_leased", updating(Slice, state="leased", **(LEASE | {"executor_id": None}))),
+    ("slice_window_not_empty", updating(Slice, window=Range(T, T))),
+    ("slice_state_known", updating(Slice, state="waiting")),
+    ("attempt_outcome_known", repeating(Attempt, outcome="fine")),
+    ("empty_proof_reason_known", updating(EmptyProof, reason="asleep")),
+    ("empty_proof_window_not_empty", updating(EmptyProof, window=Range(T, T))),
+    ("missing_session_once", repeating(MissingSession)),
+    ("venue_session_opens_first", updating(VenueSession, closes_at=T)),
+    ("venue_session_pkey", running("INSERT INTO venue_session SELECT * FROM venue_session"
+                                   " WHERE venue = 'TEST'")),
+    ("job_definition_name_key", repeating(JobDefinition)),
+    ("definition_priority_range", updating(JobDefinition, priority=256)),
+    ("definition_counts_positive", updating(JobDefinition, weight=0)),
+    ("definition_counts_positive", updating(JobDefinition, tries=0)),
+    ("definition_counts_positive", updating(JobDefinition, max_concurrency=0)),
+    ("definition_counts_positive", updating(JobDefinition, max_slices_per_round=0)),
+    ("retry_class_name_key", repeating(RetryClass)),
+    ("retry_class_sane", updating(RetryClass, tries=0)),
+    ("retry_class_sane", updating(RetryClass, base_seconds=0)),
+    ("retry_class_sane", updating(RetryClass, cap_seconds=0.5)),
+    ("retry_class_sane", updating(RetryClass, factor=0.5)),
+    ("schedule_overlap_known", updating(Schedule, overlap="maybe")),
+    ("schedule_catchup_known", updating(Schedule, catchup="some")),
+    ("slot_once", repeating(Slot)),
+    ("slot_disposition_known", updating(Slot, disposition="lost")),
+    ("bar_y2024_pkey", running(_BAR.format("bar", "", "", 2))),
+    ("bar_revision_pkey", running(
+        _BAR.format("bar_revision", ", known_to", ", '2024-01-04Z'::timestamptz", 2))),
+    ("bar_revision_check", running(
+        _BAR.format("bar_revision", ", known_to", ", '2024-01-03Z'::timestamptz", 1))),
+]  # fmt: skip
+
+
+GUARDS = sorted({guard for guard, _ in WRONG})
+
+
+@pytest.mark.parametrize(
+    ("guard", "nth"),
+    [(guard, n) for guard in GUARDS for n in range([name for name, _ in WRONG].count(guard))],
+)
+def test_a_wrong_row_is_refused(guard: str, nth: int) -> None:
+    """Each wrong row is refused by the guard that is there against it."""
+    write = [write for name, write in WRONG if name == guard][nth]
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        write()
+    cause = refused.value.__cause__
+    assert isinstance(cause, psycopg.Error)
+    assert cause.diag.constraint_name == guard
+
+
+def test_every_guard_is_proven() -> None:
+    """No CHECK, unique or exclusion constraint of these tables is left out above."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE conrelid = ANY(%(tables)s::regclass[])"
+            # Django's own checks of unsigned columns are not ours to prove.
+            "   AND contype = ANY('{c,u,x}') AND conname !~ '_[a-z_]+_check$'"
+            " UNION SELECT indexrelid::regclass::text FROM pg_index"
+            " WHERE indrelid = ANY(%(tables)s::regclass[]) AND indisunique AND NOT indisprimary",
+            {"tables": list(TABLES)},
+        )
+        guards = {name for (name,) in cursor.fetchall()}
+    # An unknown workload is refused by job_polls_iff_realtime first.
+    assert guards - set(GUARDS) == {"job_workload_known"}
+
+
+def test_one_symbol_may_pass_to_another_instrument() -> None:
+    """A vendor symbol may name two instruments one after the other, never both at once."""
+    heir = Instrument.objects.create(symbol="AAA2", venue="XNYS")
+    ProviderSymbol.objects.create(
+        provider="synthetic",
+        vendor_symbol="AAA",
+        instrument=heir,
+        valid=Range(date(2010, 1, 1), date(2020, 1, 1)),
+    )
+    assert ProviderSymbol.objects.count() == 2
+
+
+@pytest.mark.parametrize("table", ["audit_event", "attempt"])
+@pytest.mark.parametrize("act", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
+def test_a_ledger_only_grows(table: str, act: str) -> None:
+    """What happened stays written: the ledgers refuse every change and removal."""
+    statement = act.format(table)
+    with (
+        pytest.raises(IntegrityError, match="append-only") as refused,
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+    assert statement.split()[0] in str(refused.value)
+    assert AuditEvent.objects.count() == 1
+    assert Attempt.objects.count() == 1
