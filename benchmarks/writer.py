@@ -41,7 +41,7 @@ from providers.registry import get_adapter
 from providers.types import Adjustment, BarQuery, Response
 
 ROWS: Final = 50_000
-ROUNDS: Final = 9
+ROUNDS: Final = 15
 PAGES: Final = 4
 SLICES: Final = 100
 SLICE_ROWS: Final = 390
