@@ -50,7 +50,9 @@ class Heart:
         """Leave the leases of slices that are written, given back or dropped."""
         with self._lock:
             for one in claimed:
-                self._in_hand.pop(one.slice_id, None)
+                # A slice that was given back may be in hand again, under another token.
+                if self._in_hand.get(one.slice_id) == one.token:
+                    del self._in_hand[one.slice_id]
 
     def is_stopped(self, job_id: int) -> bool:
         """Tell whether a job was asked to pause or cancel, or the process to drain."""
