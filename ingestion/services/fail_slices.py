@@ -21,6 +21,7 @@ from ingestion.store import attempts, audit, budgets, slices
 from ingestion.store.clock import database_now
 from ingestion.store.crashpoints import crash_point
 from ingestion.store.retry_classes import load_retry_class
+from ingestion.store.storable import storable_text
 from providers.errors import (
     ErrorFamily,
     ProviderError,
@@ -224,4 +225,4 @@ def _record(failed: Failed, decision: RetryDecision, *, account_id: int, executo
 
 
 def _text(error: BaseException) -> str:
-    return str(error)[:_ERROR_LENGTH]
+    return storable_text(str(error)[:_ERROR_LENGTH])

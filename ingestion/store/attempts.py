@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection
 
 import ingestion
 from ingestion.domain.states import AttemptOutcome
+from ingestion.store.storable import storable_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def insert_attempts(records: Sequence[AttemptRecord]) -> None:
                     one.outcome.value,
                     one.requests,
                     one.pages,
-                    orjson.dumps(one.waited).decode(),
+                    storable_json(one.waited),
                     one.rows_in,
                     one.inserted,
                     one.unchanged,
@@ -101,7 +101,7 @@ def insert_attempts(records: Sequence[AttemptRecord]) -> None:
                     one.vanished,
                     one.quarantined,
                     one.error_class,
-                    orjson.dumps(one.detail).decode(),
+                    storable_json(one.detail),
                     one.payload_sha,
                     ingestion.__version__,
                 ]
@@ -123,6 +123,6 @@ def insert_refused(rows: Sequence[RefusedRow]) -> None:
                     row.series_id,
                     row.ts,
                     row.reason,
-                    orjson.dumps(row.raw, option=orjson.OPT_NON_STR_KEYS, default=str).decode(),
+                    storable_json(row.raw),
                 ]
             )
