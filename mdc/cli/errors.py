@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import IO, Any
 
 import click
@@ -19,6 +20,8 @@ from providers.venues import UnknownVenue
 FAILED = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
+# PostgreSQL cannot start without room for one more segment of its log (16 MiB).
+_LEAST_FREE_BYTES = 32 * 1024 * 1024
 
 # What a person typed cannot be meant, whatever the state of the world.
 _USAGE = (
@@ -92,7 +95,13 @@ def _database_sentence(error: Exception) -> str:
         )
     reason = " ".join(str(error).split())
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError):
-        sentence = StoreUnavailable().message
-        # Of the embedded server there is nothing more to know than that it is not up.
-        return f"{sentence} ({reason})" if settings.OWN_DATABASE_URL else sentence
+        if settings.OWN_DATABASE_URL:
+            return f"{StoreUnavailable().message} ({reason})"
+        # The embedded server goes down when its disk is full, and comes back when there is room.
+        return (StoreFull() if _disk_is_full() else StoreUnavailable()).message
     return f"PostgreSQL refused: {reason}"
+
+
+def _disk_is_full() -> bool:
+    root = settings.MDC_HOME.root
+    return root.exists() and shutil.disk_usage(root).free < _LEAST_FREE_BYTES

@@ -10,6 +10,7 @@ from typing import Self
 
 import orjson
 import psutil
+import structlog
 
 from mdc.stack import postgres, valkey
 from mdc.stack.addresses import Home
@@ -30,6 +31,8 @@ from mdc.stack.processes import (
     process_spec,
 )
 from mdc.stack.supervisor import ProcessSpec, ProcessStatus, Supervisor, open_log, tail_of
+
+log = structlog.get_logger(__name__)
 
 
 class EmbeddedStack:
@@ -235,7 +238,11 @@ class EmbeddedStack:
         return tuple(name for name in (postgres.NAME, valkey.NAME) if name in running)
 
     def _write_state(self, statuses: list[ProcessStatus]) -> None:
-        write_private_json(self.home.state, describe(statuses, self.addresses))
+        try:
+            write_private_json(self.home.state, describe(statuses, self.addresses))
+        except OSError as error:
+            # A full disk must not end the supervisor: it brings PostgreSQL back when there is room.
+            log.warning("state not written", error=str(error))
 
 
 def _children(pid: int) -> list[int]:

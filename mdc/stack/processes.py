@@ -38,6 +38,8 @@ def child_environment(base: Mapping[str, str]) -> dict[str, str]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "mdc.settings",
         "PYTHONUNBUFFERED": "1",
+        # A crash in compiled code leaves its stack in the log instead of a bare signal number.
+        "PYTHONFAULTHANDLER": "1",
         **base,
     }
 
