@@ -110,10 +110,17 @@ def database_settings(url: str) -> dict[str, Any]:
 
 
 def provider_settings(suffix: str) -> dict[str, str]:
-    """Return {provider: value} of all MDC_PROVIDER_<NAME>_<suffix> variables."""
+    """Return {provider: value} of all MDC_PROVIDER_<NAME>_<suffix> variables.
+
+    A value may stand in the file that MDC_PROVIDER_<NAME>_<suffix>_FILE names instead.
+    """
     head, tail = "MDC_PROVIDER_", f"_{suffix}"
-    names = [name for name in os.environ if name.startswith(head) and name.endswith(tail)]
-    found = {name.removeprefix(head).removesuffix(tail).lower(): env_text(name) for name in names}
+    names = {name.removesuffix("_FILE") for name in os.environ if name.startswith(head)}
+    found = {
+        name.removeprefix(head).removesuffix(tail).lower(): env_secret(name)
+        for name in names
+        if name.endswith(tail)
+    }
     return {name: value for name, value in found.items() if name and value}
 
 
