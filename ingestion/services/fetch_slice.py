@@ -126,11 +126,10 @@ def fetch_slice(
     access: Access,
     permits: PermitDesk,
     rules: QualityRules,
-    send_at: float,
-    good_until: float,
+    permit: tuple[float, float],
     stopped: Callable[[int], bool],
 ) -> Fetched | Failed | Yielded:
-    """Fetch a claimed slice; `send_at` and `good_until` are its first permit, monotonic seconds."""
+    """Fetch a claimed slice; `permit` is its first, (earliest, latest) in monotonic seconds."""
     # The answers' bytes count as in flight until validation has let go of them.
     with access.bytes_in_flight.hold():
         return _fetch_and_validate(
@@ -139,7 +138,7 @@ def fetch_slice(
             access=access,
             permits=permits,
             rules=rules,
-            permit=(send_at, good_until),
+            permit=permit,
             stopped=stopped,
         )
 

@@ -10,9 +10,10 @@ from typing import Final
 
 from django.db import InterfaceError, OperationalError, connection
 
+from ingestion.domain.windows import from_us
 from ingestion.store.budgets import PERMIT_GOOD_SECONDS
 from ingestion.store.claim import take_permit
-from ingestion.store.clock import database_now
+from ingestion.store.clock import ClockReading, read_clock
 from ingestion.store.crashpoints import crash_point
 
 _OUTAGE_SECONDS = 1.0
@@ -26,12 +27,20 @@ class NoPermit(Exception):
         self.seconds = seconds
 
 
+def permit_at(send_us: int, *, clock: ClockReading) -> tuple[float, float]:
+    """Return (earliest, latest) on the monotonic clock for a send time on PostgreSQL's.
+
+    The reading of the clock took a moment: counting from its end, a request is never early; from
+    its begin, never too late.
+    """
+    begin, end = clock.moments(send_us)
+    return end, begin + PERMIT_GOOD_SECONDS
+
+
 class PermitDesk:
     """Take permits over one connection of its own, so that fetch threads need none.
 
-    A permit is (earliest, latest) on the monotonic clock. The send time lies on PostgreSQL's clock
-    between the moments before and after the query: counting from the later one, a request is never
-    early; from the earlier one, never too late.
+    A permit is (earliest, latest) on the monotonic clock.
     """
 
     EXPIRED: Final = (0.0, 0.0)
@@ -42,14 +51,12 @@ class PermitDesk:
         self._account_id = account_id
         self._closing = threading.Event()
         self._desk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="permits")
-        before = time.monotonic()
-        now = database_now()
-        self._clock = (now, (before + time.monotonic()) / 2)
+        self._clock = read_clock()
 
     def database_time(self) -> datetime:
         """Return PostgreSQL's clock as read once and carried on by the monotonic clock."""
-        now, at = self._clock
-        return now + timedelta(seconds=time.monotonic() - at)
+        middle = (self._clock.before + self._clock.after) / 2
+        return from_us(self._clock.now_us) + timedelta(seconds=time.monotonic() - middle)
 
     def wait(self, permit: tuple[float, float], *, job_id: int, waited: dict[str, float]) -> None:
         """Return at the moment a request may leave; an expired permit is replaced by a new one.
@@ -81,20 +88,20 @@ class PermitDesk:
         while True:
             if self._closing.is_set():
                 raise NoPermit(0.0)
-            before, after, seconds, granted = self._desk.submit(self._ask, job_id).result()
+            permit, granted = self._desk.submit(self._ask, job_id).result()
             if granted:
-                return after + seconds, before + seconds + PERMIT_GOOD_SECONDS
+                return permit
+            seconds = max(0.0, permit[0] - time.monotonic())
             if time.monotonic() - begun + seconds > self.PATIENCE:
                 raise NoPermit(seconds)
             self._closing.wait(seconds)
 
-    def _ask(self, job_id: int) -> tuple[float, float, float, bool]:
-        before = time.monotonic()
+    def _ask(self, job_id: int) -> tuple[tuple[float, float], bool]:
         try:
-            seconds, granted = take_permit(account_id=self._account_id, job_id=job_id)
+            send_us, granted = take_permit(account_id=self._account_id, job_id=job_id)
+            crash_point("permit.after_commit")
+            return permit_at(send_us, clock=read_clock()), granted
         except (OperationalError, InterfaceError) as error:
             # The slice is not to blame that PostgreSQL is away: it burns no try.
             connection.close()
             raise NoPermit(_OUTAGE_SECONDS) from error
-        crash_point("permit.after_commit")
-        return before, time.monotonic(), seconds, granted

@@ -26,10 +26,10 @@ from ingestion.services.fetch_slice import (
     fetch_slice,
 )
 from ingestion.services.heart import Heart
-from ingestion.services.permits import PermitDesk
+from ingestion.services.permits import PermitDesk, permit_at
 from ingestion.store import budgets, leases
-from ingestion.store.budgets import PERMIT_GOOD_SECONDS
 from ingestion.store.claim import Claim, Claimed, claim
+from ingestion.store.clock import read_clock
 from ingestion.store.crashpoints import crash_point
 from ingestion.store.series import SeriesFacts, load_facts
 
@@ -189,7 +189,6 @@ class _Run:
 
     def _claim(self) -> bool:
         """Claim for the free slots; return whether anything came."""
-        before = time.monotonic()
         idle = not self._out and not self._committer.backlog
         got = claim(
             account_id=self._account_id,
@@ -197,21 +196,23 @@ class _Run:
             k=self._slots - len(self._out),
             idle=idle,
         )
-        after = time.monotonic()
         crash_point("claim.after_commit")
         self._alone = got.suspects_waiting or any(one.suspect for one in got.slices)
         full = len(got.slices) == self._slots - len(self._out)
-        self._claim_at = after + (0.0 if full else max(got.wait, _CLAIM_PAUSE))
-        self._begin(got, before=before, after=after)
+        self._claim_at = time.monotonic() + (0.0 if full else max(got.wait, _CLAIM_PAUSE))
+        self._begin(got)
         return bool(got.slices)
 
-    def _begin(self, got: Claim, *, before: float, after: float) -> None:
+    def _begin(self, got: Claim) -> None:
         self._heart.take(got.slices)
         self._committer.skip([one for one in got.slices if one.covered])
         todo = [one for one in got.slices if not one.covered]
+        if not todo:
+            return
         unknown = {one.series_id for one in todo} - self._facts.keys()
         if unknown:
             self._facts.update(load_facts(unknown))
+        clock = read_clock()
         for one in todo:
             future = self._pool.submit(
                 fetch_slice,
@@ -220,8 +221,7 @@ class _Run:
                 access=self._access,
                 permits=self._permits,
                 rules=self._rules,
-                send_at=after + one.delay,
-                good_until=before + one.delay + PERMIT_GOOD_SECONDS,
+                permit=permit_at(one.send_us, clock=clock),
                 stopped=self._heart.is_stopped,
             )
             self._out[future] = one

@@ -19,6 +19,8 @@ from ingestion.store.crashpoints import crash_point
 
 LEASE = timedelta(seconds=15)
 HORIZON_US = 1_000_000
+# Who was told to wait asks again so long before the send time, or each window would begin late.
+ASK_AHEAD_US = HORIZON_US // 2
 JOBS_IN_RACE = 200
 
 # A window that another lease is fetching is left alone: when it is covered, this one is free.
@@ -96,8 +98,8 @@ SELECT id, lease_token, leased_at FROM leased
 class Claimed:
     """Hold one leased slice.
 
-    `start` and `end` bound what is still wanted; `delay` is seconds from the claim to the permit's
-    send time; `covered` means that nothing is wanted any more and no request may be made.
+    `start` and `end` bound what is still wanted; `send_us` is the permit's send time on
+    PostgreSQL's clock; `covered` means that nothing is wanted any more and no request may be made.
     """
 
     slice_id: int
@@ -114,7 +116,7 @@ class Claimed:
     retry_class: str
     refetch: bool
     covered: bool
-    delay: float
+    send_us: int
 
 
 class _Candidate(NamedTuple):
@@ -176,7 +178,7 @@ def claim(*, account_id: int, executor_id: UUID, k: int, idle: bool) -> Claim:
             if send > gate.now_us + HORIZON_US:
                 budgets.note_pace(account_id, until_us=send)
             return Claim(slices=(), wait=wait, suspects_waiting=False)
-        leased = _lease(given, executor_id=executor_id, now_us=gate.now_us)
+        leased = _lease(given, executor_id=executor_id)
         crash_point("claim.before_commit")
         return Claim(slices=leased, wait=0.0, suspects_waiting=False)
 
@@ -258,7 +260,7 @@ def _permit(
         own = jobs.get(row.job_id, {})
         send = pacing.next_send([*left.values(), *own.values()], now_us)
         if send > now_us + HORIZON_US:
-            wait = max(wait, (send - now_us) / 1e6)
+            wait = max(wait, (send - now_us - ASK_AHEAD_US) / 1e6)
             if not own:
                 break
             continue
@@ -277,9 +279,7 @@ def _permit(
     return given, wait
 
 
-def _lease(
-    given: list[tuple[_Candidate, int]], *, executor_id: UUID, now_us: int
-) -> tuple[Claimed, ...]:
+def _lease(given: list[tuple[_Candidate, int]], *, executor_id: UUID) -> tuple[Claimed, ...]:
     with connection.cursor() as cursor:
         cursor.execute(
             _LEASE,
@@ -307,28 +307,28 @@ def _lease(
             retry_class=row.retry_class,
             refetch=row.refetch,
             covered=row.wanted_start is None,
-            delay=max(0.0, (send - now_us) / 1e6),
+            send_us=send,
         )
         for row, send in given
         if row.slice_id in tokens
     )
 
 
-def take_permit(*, account_id: int, job_id: int) -> tuple[float, bool]:
-    """Take one permit for a further page: seconds to wait, and whether it was granted.
+def take_permit(*, account_id: int, job_id: int) -> tuple[int, bool]:
+    """Take one permit for a further page: its send time on PostgreSQL's clock in µs, and True.
 
-    Not granted means that the budgets allow nothing within the horizon; the seconds then say when
-    asking again can succeed.
+    False means that the budgets allow nothing within the horizon; the time is then the one from
+    which asking again can succeed.
     """
     with transaction.atomic():
         gate = budgets.lock_account(account_id)
         if gate.is_blocked():
-            return max(0.2, (gate.blocked_until_us - gate.now_us) / 1e6), False
+            return max(gate.blocked_until_us, gate.now_us + ASK_AHEAD_US), False
         ledger = budgets.lock_budgets(account_id, [job_id])
         held = [*ledger.account, *ledger.jobs.get(job_id, ())]
         send = pacing.next_send([budget for _, budget in held], gate.now_us)
         if send > gate.now_us + HORIZON_US:
-            return (send - gate.now_us) / 1e6, False
+            return send - ASK_AHEAD_US, False
         budgets.save_budgets([(key, budget.record(send)) for key, budget in held])
         crash_point("permit.before_commit")
-        return (send - gate.now_us) / 1e6, True
+        return send, True
