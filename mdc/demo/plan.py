@@ -44,10 +44,10 @@ class DemoPlan:
 _FAULTS: Final[tuple[Mapping[str, Any], ...]] = (
     {"kind": "status", "provider": YAHOO, "status": 503, "nth": (10, 65)},
     {"kind": "reset", "provider": YAHOO, "nth": (25,)},
-    {"kind": "status", "provider": YAHOO, "status": 429, "retry_after": 1, "nth": (100,)},
+    {"kind": "status", "provider": YAHOO, "status": 429, "retry_after": 1, "nth": (80,)},
     {"kind": "status", "provider": POLYGON, "status": 500, "nth": (5, 50)},
     {"kind": "status", "provider": POLYGON, "status": 502, "nth": (30,)},
-    {"kind": "status", "provider": POLYGON, "status": 429, "retry_after": 1, "nth": (100,)},
+    {"kind": "status", "provider": POLYGON, "status": 429, "retry_after": 1, "nth": (85,)},
 )
 
 # The day Lehman Brothers failed, the flash crash, and the first day after hurricane Sandy.
@@ -57,11 +57,11 @@ FULL: Final = DemoPlan(
     symbols=("AAPL", "FB", "GOOG", "IBM", "MSFT"),
     start=datetime(2000, 3, 1, tzinfo=UTC),
     end=datetime(2013, 3, 2, tzinfo=UTC),
-    slice_span=timedelta(days=180),
+    slice_span=timedelta(days=240),
     withheld=MappingProxyType({"AAPL": _FAMOUS_DAYS, "MSFT": _FAMOUS_DAYS}),
     limit=RateLimit(n=40, window=timedelta(seconds=1)),
     in_flight=8,
     latency=MappingProxyType({YAHOO: 0.1, POLYGON: 0.25}),
     faults=_FAULTS,
-    kill_at=0.3,
+    kill_at=0.6,
 )

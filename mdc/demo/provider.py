@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
+
+import requests
 
 from ingestion.store.series import ensure_account
 from mdc.demo.plan import POLYGON_KEY, PROVIDERS, YAHOO, DemoPlan
+from mdc.stack.addresses import Home
+from mdc.stack.files import write_private_json
+from mdc.stack.ports import HOST, answers
+from mdc.stack.processes import PROJECT, child_environment
+from mdc.stack.supervisor import ProcessSpec
 from providers.registry import get_adapter
+from providers.simulator.process import SimulatorControl
 
-# Settings of the user's that would change what the demo's workers do.
-_UNSET = (
+SIMULATOR: Final = "simulator"
+
+# Settings of the user's that would lead the demo's workers elsewhere, or change what they do.
+_UNSET: Final = (
     "MDC_DATABASE_URL_FILE",
     "MDC_BROKER_URL_FILE",
+    "MDC_PROVIDER_YAHOO_BASE_URL_FILE",
+    "MDC_PROVIDER_POLYGON_BASE_URL_FILE",
+    "MDC_PROVIDER_POLYGON_KEY_FILE",
     "MDC_MINIMUM_BARS",
     "MDC_MAX_BAD_PERCENT",
     "MDC_CRASH_POINTS",
 )
+
+
+def simulator_process(plan: DemoPlan, *, home: Home, port: int) -> ProcessSpec:
+    """Describe the simulator as one more process of the stack; writes its configuration."""
+    config = home.root / "simulator.json"
+    write_private_json(config, simulator_config(plan))
+    module = (sys.executable, "-m", "providers.simulator")
+    return ProcessSpec(
+        name=SIMULATOR,
+        argv=(*module, "--port", str(port), "--config", str(config)),
+        log=home.logs / "simulator.log",
+        ready=lambda pid: _serves(port, pid),
+        environment=child_environment({}),
+        folder=PROJECT,
+    )
+
+
+def _serves(port: int, pid: int) -> bool:
+    """Tell whether it is that process which answers, and not another demo's at the same port."""
+    if not answers(port):
+        return False
+    with closing(SimulatorControl(address(port))) as control:
+        try:
+            return bool(control.health()["pid"] == pid)
+        except (requests.RequestException, ValueError, LookupError, TypeError):
+            return False
+
+
+def address(port: int) -> str:
+    """Return where the simulator serves."""
+    return f"http://{HOST}:{port}"
 
 
 def simulator_config(plan: DemoPlan) -> dict[str, Any]:

@@ -107,14 +107,23 @@ def show_rows(rows: Sequence[Row], console: Console) -> None:
         console.print()
 
 
-def show_answers(stats: Mapping[str, Mapping[str, Any]], console: Console) -> None:
-    """Say, per provider, what the simulator answered and whether its limit was kept."""
+def show_answers(
+    stats: Mapping[str, Mapping[str, Any]], *, recorded: Mapping[str, int], console: Console
+) -> None:
+    """Say, per provider, what the simulator answered and whether its limit was kept.
+
+    `recorded` counts the requests in mdc's own ledger; a killed worker writes none of its last.
+    """
     for provider, seen in stats.items():
-        answers = ", ".join(f"{n:,} {_answer(status)}" for status, n in seen["by_status"].items())
         console.print(
-            f"  {provider:8}  {count(seen['requests'], 'request')}: {answers}; "
+            f"  {provider:8}  {count(seen['requests'], 'request')}, "
             f"{seen['violations'] or 'none'} above its limit"
         )
+        answers = ", ".join(f"{n:,} {_answer(status)}" for status, n in seen["by_status"].items())
+        console.print(f"            {answers}")
+        unrecorded = seen["requests"] - recorded[provider]
+        if unrecorded:
+            console.print(f"            {unrecorded} more than the table shows: out at the kill")
 
 
 def _answer(status: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
@@ -14,14 +14,16 @@ from mdc.cli.output import count, span
 from mdc.demo.database import using_database
 from mdc.demo.errors import DemoFailed
 from mdc.demo.plan import DemoPlan
-from mdc.demo.provider import simulator_config, worker_environment
+from mdc.demo.provider import SIMULATOR, address, simulator_process, worker_environment
 from mdc.demo.source import History, read_source
 from mdc.demo.story import Stage, tell
 from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
+from mdc.stack.ports import pick_port
 from mdc.stack.processes import WORKERS
 from mdc.stack.stopping import StopSignals
-from providers.simulator.process import Simulator
+from mdc.stack.supervisor import ProcessSpec
+from providers.simulator.process import SimulatorControl
 
 _FETCH_PROCESSES = 2
 
@@ -42,38 +44,34 @@ def run_demo(
     """
     history = read_source(source)
     _introduce(plan, history, home=home, console=console)
-    with ExitStack() as closing:
-        simulator = Simulator(simulator_config(plan))
-        closing.callback(simulator.stop)
-        stack = _open_stack(simulator, home=home, closing=closing, console=console, signals=signals)
-        closing.enter_context(using_database(stack.database_url))
-        # From here on backwards: the last callback is the first to be called.
-        closing.callback(signals.begin_stopping)
-        tell(Stage(plan, history, stack, simulator.control, console, clock))
-
-
-def _open_stack(
-    simulator: Simulator,
-    *,
-    home: Home,
-    closing: ExitStack,
-    console: Console,
-    signals: StopSignals,
-) -> EmbeddedStack:
-    began = time.monotonic()
-    with console.status("Starting PostgreSQL, Valkey, the workers and beat ..."):
-        simulator.start()
-        environment = worker_environment(simulator.base_url, processes=_FETCH_PROCESSES)
-        stack = EmbeddedStack(home, environment=environment, fetch_processes=_FETCH_PROCESSES)
-        signals.watch_over(stack)
+    port = pick_port(home, SIMULATOR)
+    stack = EmbeddedStack(
+        home,
+        environment=worker_environment(address(port), processes=_FETCH_PROCESSES),
+        fetch_processes=_FETCH_PROCESSES,
+    )
+    signals.watch_over(stack)
+    with ExitStack() as leaving:
         # Registered before it is opened: a signal may come between the two.
-        closing.callback(stack.stop)
+        leaving.callback(stack.stop)
+        leaving.callback(signals.begin_stopping)
+        _open(stack, simulator_process(plan, home=home, port=port), console=console)
+        leaving.enter_context(using_database(stack.database_url))
+        simulator = leaving.enter_context(closing(SimulatorControl(address(port))))
+        tell(Stage(plan, history, stack, simulator, console, clock))
+
+
+def _open(stack: EmbeddedStack, simulator: ProcessSpec, *, console: Console) -> None:
+    """Start everything, the simulator while the database is being prepared."""
+    began = time.monotonic()
+    with console.status("Starting PostgreSQL, Valkey, the workers, beat and the simulator ..."):
         stack.__enter__()
+        stack.supervisor.add([simulator])
         stack.start(WORKERS)
+        stack.supervisor.wait_ready([SIMULATOR])
+    console.print(f"Running after {span(time.monotonic() - began)}, each a process of its own:")
     running = ", ".join(f"{name} {pid}" for name, pid in sorted(stack.processes.items()))
-    console.print(f"Running after {span(time.monotonic() - began)}: {running}")
-    console.print(f"The simulator, process {simulator.pid}, serves {simulator.base_url}")
-    return stack
+    console.print(f"            {running}")
 
 
 def _introduce(plan: DemoPlan, history: History, *, home: Home, console: Console) -> None:
@@ -81,17 +79,15 @@ def _introduce(plan: DemoPlan, history: History, *, home: Home, console: Console
     if missing:
         raise DemoFailed(f"the source file has no prices of {', '.join(missing)}")
     bars = sum(len(history[symbol]) for symbol in plan.symbols)
+    rate = f"{count(plan.limit.n, 'request')} per {span(plan.limit.window.total_seconds())}"
     console.print("Real daily prices through the whole machine", style="bold")
-    console.print(
-        f"Prices      {', '.join(plan.symbols)}, 2000-2013: {count(bars, 'bar')}, unadjusted, "
-        "public domain (Quandl WIKI)"
-    )
-    console.print(
-        f"Providers   a local simulator in the wire formats of yahoo and polygon; "
-        f"{count(plan.limit.n, 'request')} per {span(plan.limit.window.total_seconds())} each, "
-        "some 429s and 5xx"
-    )
-    console.print(
-        "            (the real yahoo adjusts for splits; the simulated one sends the file as it is)"
-    )
-    console.print(f"Home        {home.root}, emptied first; your own data is not touched")
+    for head, text in (
+        ("Prices", f"{', '.join(plan.symbols)}, 2000-2013: {count(bars, 'bar')}"),
+        ("", "unadjusted, public domain (Quandl WIKI)"),
+        ("Providers", "a local simulator in the wire formats of yahoo and polygon:"),
+        ("", f"{rate} each, some 429s and 5xx, dropped connections"),
+        ("", "(the real yahoo adjusts for splits; this one sends the file as it is)"),
+        ("Home", f"{home.root}"),
+        ("", "emptied first; your own data is not touched"),
+    ):
+        console.print(f"{head:10}  {text}")

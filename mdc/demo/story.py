@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,7 +173,11 @@ def _sum_up(stage: Stage, summaries: list[JobSummary]) -> None:
     _headline(console, "What came of it")
     show_rows(rows_of(summaries), console)
     console.print("What the simulator saw:")
-    show_answers(stage.simulator.stats(window=stage.plan.limit.window.total_seconds()), console)
+    recorded = Counter[str]()
+    for summary in summaries:
+        for one in summary.series:
+            recorded[one.provider] += one.requests
+    show_answers(stage.simulator.stats(), recorded=recorded, console=console)
 
 
 def _withheld(plan: DemoPlan) -> Sessions:
