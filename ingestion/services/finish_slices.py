@@ -13,7 +13,7 @@ from ingestion.domain.windows import from_us
 from ingestion.services.fetch_slice import Fetched
 from ingestion.services.judge_finish import judge_finish
 from ingestion.store import attempts, checkpoints, slices
-from ingestion.store.bars import SeriesBars, WriteCounts, write_bars
+from ingestion.store.bars import SeriesBars, WriteCounts, lock_series, write_bars
 from ingestion.store.claim import Claimed
 from ingestion.store.crashpoints import crash_point
 
@@ -61,6 +61,8 @@ def finish_covered(claimed: Sequence[Claimed], *, account_id: int, executor_id: 
             [slices.Finished(one.slice_id, one.token, last_ts=None, rows=0) for one in claimed]
         )
         mine = [one for one in claimed if one.slice_id in owned]
+        # As in a finish with bars: of two that end at once, the later one sees both slices done.
+        lock_series(connection, [one.series_id for one in mine])
         checkpoints.advance((one.job_id, one.series_id) for one in mine)
         attempts.insert_attempts(
             [

@@ -23,7 +23,7 @@ from ingestion.domain.spec import (
 from ingestion.domain.states import JobState
 from ingestion.models import Job, RetryClass
 from ingestion.services.resolve_request import ResolvedRequest, ResolvedSeries, resolve_request
-from ingestion.store import absences, audit, budgets
+from ingestion.store import absences, audit, budgets, jobs
 from ingestion.store.series import ensure_account, ensure_series
 from ingestion.store.venues import ensure_venue_sessions
 
@@ -59,6 +59,7 @@ def open_job(
         )
     with transaction.atomic():
         if request.request_key:
+            jobs.lock_request_key(request.request_key)
             existing = Job.objects.filter(request_key=request.request_key).first()
             if existing:
                 return OpenedJob(existing.id, JobState(existing.state), existed=True)
@@ -102,11 +103,13 @@ def open_job(
 
 def _freeze(resolved: ResolvedRequest) -> JobSpec:
     request = resolved.request
-    for venue in {one.instrument.venue for one in resolved.series}:
+    for venue in sorted({one.instrument.venue for one in resolved.series}):
         ensure_venue_sessions(sessions_for(venue))
+    # Made in one order everywhere, so that two jobs of the same new symbols cannot deadlock.
+    made = {one: _freeze_series(resolved, one) for one in sorted(resolved.series, key=_identity)}
     return JobSpec(
         provider=request.provider,
-        series=tuple(_freeze_series(resolved, one) for one in resolved.series),
+        series=tuple(made[one] for one in resolved.series),
         start=request.start,
         end=request.end,
         rate_limit=request.rate_limit,
@@ -138,6 +141,10 @@ def _freeze_series(resolved: ResolvedRequest, one: ResolvedSeries) -> SeriesSpec
         start=one.window.start if one.window else None,
         end=one.window.end if one.window else None,
     )
+
+
+def _identity(one: ResolvedSeries) -> tuple[str, str]:
+    return one.instrument.symbol, one.timeframe.value
 
 
 def _or(value: int | None, default: int) -> int:

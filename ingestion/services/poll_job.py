@@ -14,6 +14,8 @@ from ingestion.store import jobs, slices
 from ingestion.store.coverage import loaded_and_explained
 from ingestion.store.crashpoints import crash_point
 
+_LEAST_BARS = 3
+
 
 def poll_job(job_id: int, *, now: datetime) -> int:
     """Arm the slices of a due poll; return how many series will be asked.
@@ -51,5 +53,7 @@ def poll_window(series: SeriesSpec, *, start: datetime, now: datetime) -> Window
     start_us = min(to_us(start) // step * step, end_us - step)
     known = loaded_and_explained(series.series_id, Window.of_us(start_us, end_us))
     first_hole = min(known.watermark(start_us), end_us - step)
-    oldest = end_us - series.span // MICROSECOND
+    # A long bar may begin up to a step before the epoch's grid, and the one before it may have
+    # become final only since.
+    oldest = end_us - max(series.span // MICROSECOND, _LEAST_BARS * step)
     return Window(from_us(max(first_hole, oldest)), from_us(end_us))

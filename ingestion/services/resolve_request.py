@@ -19,6 +19,8 @@ from providers.registry import get_adapter
 from providers.types import Adjustment, Anchor, BarQuery, Timeframe
 
 _SECONDS_PER_DAY = 86400
+_MOST_REQUESTS = 1_000_000
+_SHORTEST_WINDOW = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def _check(request: JobRequest, *, now: datetime) -> None:
         case Workload.REALTIME:
             if not request.poll_seconds or request.poll_seconds < 1:
                 raise BadRequest("say how often to ask, at least every second", field="poll")
+            if request.poll_seconds > _SECONDS_PER_DAY:
+                raise BadRequest("ask at least once a day", field="poll")
         case _:
             assert_never(request.workload)
 
@@ -88,8 +92,14 @@ def _check_names(request: JobRequest) -> None:
         raise BadRequest("a symbol is named twice; name each one once", field="symbols")
     if any(len(symbol) > 64 or not symbol.isprintable() for symbol in request.symbols):
         raise BadRequest("a symbol has at most 64 printable characters", field="symbols")
+    if any(symbol != symbol.strip() for symbol in request.symbols):
+        raise BadRequest("a symbol has no spaces around it; leave them out", field="symbols")
     if not request.timeframes:
         raise BadRequest("name at least one timeframe, such as --timeframe 1d", field="timeframes")
+    if len(set(request.timeframes)) != len(request.timeframes):
+        raise BadRequest("a timeframe is named twice; name each one once", field="timeframes")
+    if request.request_key is not None and not 1 <= len(request.request_key) <= 128:
+        raise BadRequest("a request key has 1 to 128 characters", field="request_key")
 
 
 def _check_numbers(request: JobRequest) -> None:
@@ -101,9 +111,14 @@ def _check_numbers(request: JobRequest) -> None:
             raise BadRequest(f"{field.replace('_', ' ')} is a number from 1 to 1000", field=field)
     if request.slice_span is not None and request.slice_span <= timedelta(0):
         raise BadRequest("a slice span must be positive", field="slice_span")
+    limit = request.rate_limit
+    if limit and not (1 <= limit.n <= _MOST_REQUESTS and limit.window >= _SHORTEST_WINDOW):
+        raise BadRequest("a rate limit is a number of requests, such as 5/min", field="rate_limit")
 
 
 def _check_end(request: JobRequest, *, now: datetime) -> None:
+    if request.poll_seconds is not None:
+        raise BadRequest("historical work is not polled; ask for realtime work", field="poll")
     if request.end is None:
         raise BadRequest("historical work needs an end date", field="end")
     if request.end <= request.start:

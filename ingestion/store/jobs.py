@@ -26,6 +26,8 @@ from ingestion.domain.states import (
 )
 from ingestion.store import audit
 
+KEY_LOCK_CLASS = 7302
+
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
@@ -70,6 +72,12 @@ def lock_job(job_id: int) -> JobRow:
         spec=JobSpec.from_json(orjson.loads(row[9])),
         poll_seconds=row[10],
     )
+
+
+def lock_request_key(key: str) -> None:
+    """Let no other transaction open a job under this key until this one ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [KEY_LOCK_CLASS, key])
 
 
 def account_of(job_id: int) -> int:

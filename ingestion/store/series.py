@@ -53,7 +53,8 @@ class SeriesFacts:
 class InstrumentFacts:
     """Hold what planning must know of an instrument before any series exists.
 
-    `known_as` is a known symbol that differs from the asked one in case alone, else empty.
+    `known_as` is a known symbol that is probably meant: it differs from the asked one in case
+    alone, or the provider calls it by the asked one's name; else empty.
     """
 
     symbol: str
@@ -78,11 +79,15 @@ def instrument_facts(symbol: str, *, provider: str, venue: str | None) -> Instru
         vendor_symbol=alias.vendor_symbol if alias else symbol,
         venue=instrument.venue if instrument else (venue or DEFAULT_VENUE).upper(),
         listed_from=_midnight(instrument.listed_from) if instrument else None,
-        known_as="" if instrument else _other_case(symbol),
+        known_as=_probably_meant(symbol, provider=provider, known=instrument) if not alias else "",
     )
 
 
-def _other_case(symbol: str) -> str:
+def _probably_meant(symbol: str, *, provider: str, known: Instrument | None) -> str:
+    named = ProviderSymbol.objects.filter(provider=provider, vendor_symbol=symbol)
+    other = named.values_list("instrument__symbol", flat=True).first()
+    if other or known:
+        return other or ""
     found = Instrument.objects.filter(symbol__iexact=symbol).values_list("symbol", flat=True)
     return found.first() or ""
 
@@ -100,7 +105,9 @@ def ensure_series(
     instrument, _ = Instrument.objects.get_or_create(
         symbol=facts.symbol, defaults={"venue": facts.venue}
     )
-    if not ProviderSymbol.objects.filter(provider=provider, instrument=instrument).exists():
+    named = ProviderSymbol.objects.filter(provider=provider, instrument=instrument)
+    # Of two that name it at once, the second waits for the row and finds the first one's name.
+    if not named.exists() and _lock(instrument) and not named.exists():
         ProviderSymbol.objects.create(
             provider=provider,
             vendor_symbol=facts.vendor_symbol,
@@ -117,6 +124,10 @@ def ensure_series(
         anchor=anchor.value,
     )
     return series.id
+
+
+def _lock(instrument: Instrument) -> bool:
+    return bool(Instrument.objects.select_for_update(no_key=True).get(id=instrument.id))
 
 
 def find_series(
