@@ -35,7 +35,7 @@ def judge_coverage(
     stamps: Stamps,
     first_bar_ever: int | None,
     listed_from: int | None,
-    loaded: Ranges | None = None,
+    traded: Ranges | None = None,
 ) -> Judgement:
     """Decide what an answer proves about its window; all numbers are µs in stamp space.
 
@@ -43,17 +43,16 @@ def judge_coverage(
     window); `units` are the expected units of the window; `stamps` are the good bars, ascending.
     `first_bar_ever` is the earliest bar known of the series, this answer included, and
     `listed_from` the listing date where it is known: empty units before them were never listed.
-    `loaded` is the coverage so far: a session of which another part is loaded has traded, so its
-    silence here is no_trade and not a gap.
+    `traded` are sessions of which bars are known beside this answer: their silence is no gap.
     """
     start = window.start_us
     end = window.end_us if proven_until is None else min(window.end_us, proven_until)
     if end <= start:
         return Judgement(Ranges.empty(), units.take(slice(0, 0)), Ranges.empty())
     clipped = units.clip(start, end)
-    empty = _without_bars(clipped, stamps)
-    if loaded is not None and len(loaded) and empty.any():
-        empty &= ~_touched(clipped, loaded)
+    empty = without_bars(clipped, stamps)
+    if traded is not None and len(traded) and empty.any():
+        empty &= ~_touched(clipped, traded)
     unlisted = _leading_unlisted(
         clipped, empty, before=_listing(first_bar_ever=first_bar_ever, listed_from=listed_from)
     )
@@ -67,16 +66,17 @@ def judge_coverage(
     return Judgement(covered=covered, missing=missing, not_listed=not_listed)
 
 
-def _without_bars(units: Units, stamps: Stamps) -> NDArray[np.bool_]:
+def without_bars(units: Units, stamps: Stamps) -> NDArray[np.bool_]:
+    """Tell of which units none of the ascending stamps is one."""
     first = np.searchsorted(stamps, units.starts, side="left")
     last = np.searchsorted(stamps, units.ends, side="left")
     return np.asarray(first == last, np.bool_)
 
 
-def _touched(units: Units, loaded: Ranges) -> NDArray[np.bool_]:
-    """Tell of which sessions some part is loaded."""
-    first = np.searchsorted(loaded.ends, units.full_starts, side="right")
-    last = np.searchsorted(loaded.starts, units.full_ends, side="left")
+def _touched(units: Units, ranges: Ranges) -> NDArray[np.bool_]:
+    """Tell of which whole sessions some part lies in the ranges."""
+    first = np.searchsorted(ranges.ends, units.full_starts, side="right")
+    last = np.searchsorted(ranges.starts, units.full_ends, side="left")
     return np.asarray(first < last, np.bool_)
 
 

@@ -16,7 +16,7 @@ from django.db import connection
 
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.windows import Window, from_us
-from ingestion.store.ranges import multirange_text
+from ingestion.store.ranges import multirange_text, to_ranges
 
 NO_TRADE_GOOD_FOR = timedelta(days=30)
 NOT_LISTED_GOOD_FOR = timedelta(days=365)
@@ -46,13 +46,21 @@ SELECT series_id, unnest(tstzmultirange("window") - covered), reason, attempt_id
 FROM gone
 """
 
+# A session may come twice, as withdrawn and as empty again: those are looks by two attempts. What
+# an unexpired proof explains stays explained, however often it is looked at.
 _NOTE_MISSING = """
 INSERT INTO missing_session AS m (series_id, "window", looks, attempt_id, seen_at)
-SELECT g.series_id, tstzrange(g.starts, g.ends), 1, g.attempt_id, clock_timestamp()
+SELECT g.series_id, tstzrange(g.starts, g.ends), count(DISTINCT g.attempt_id), max(g.attempt_id),
+       clock_timestamp()
 FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
      AS g(series_id, starts, ends, attempt_id)
+WHERE NOT coalesce((SELECT range_agg(p."window") FROM empty_proof p
+                    WHERE p.series_id = g.series_id AND p.expires_at > clock_timestamp()
+                      AND p."window" && tstzrange(g.starts, g.ends)), '{}')
+          @> tstzrange(g.starts, g.ends)
+GROUP BY g.series_id, g.starts, g.ends
 ON CONFLICT (series_id, "window") DO UPDATE
-SET looks = m.looks + 1, attempt_id = excluded.attempt_id, seen_at = excluded.seen_at
+SET looks = m.looks + excluded.looks, attempt_id = excluded.attempt_id, seen_at = excluded.seen_at
 """
 
 _CONFIRM_MISSING = """
@@ -71,17 +79,26 @@ INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, exp
 SELECT g.series_id,
        unnest(tstzmultirange(tstzrange(g.starts, g.ends)) - coalesce((
            SELECT range_agg(p."window") FROM empty_proof p
-           WHERE p.series_id = g.series_id AND p.reason = 'not_listed'), '{}')),
+           WHERE p.series_id = g.series_id AND p.reason = 'not_listed'
+             AND p.expires_at > clock_timestamp()), '{}')),
        'not_listed', g.attempt_id, clock_timestamp(),
        clock_timestamp() + make_interval(secs => %s)
 FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
      AS g(series_id, starts, ends, attempt_id)
 """
 
-_MISSING_BEFORE_FIRST_BAR = """
-WITH early AS (
-    DELETE FROM missing_session m USING coverage c
-    WHERE m.series_id = ANY(%s) AND c.series_id = m.series_id AND upper(m."window") <= c.first_ts
+# When a series began: with its first bar, or before that with a known listing.
+_BEGAN = """
+WITH began AS (
+    SELECT c.series_id, least(c.first_ts, i.listed_from::timestamp AT TIME ZONE 'UTC') AS at
+    FROM coverage c JOIN series s ON s.id = c.series_id JOIN instrument i ON i.id = s.instrument_id
+    WHERE c.series_id = ANY(%s)
+)
+"""
+
+_MISSING_BEFORE_BEGIN = f"""{_BEGAN}, early AS (
+    DELETE FROM missing_session m USING began b
+    WHERE m.series_id = b.series_id AND upper(m."window") <= b.at
     RETURNING m.series_id, m."window", m.attempt_id
 )
 INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
@@ -90,19 +107,29 @@ SELECT series_id, unnest(range_agg("window")), 'not_listed', max(attempt_id), cl
 FROM early GROUP BY series_id
 """
 
-_WITHDRAW_NOT_LISTED = """
-WITH gone AS (
-    DELETE FROM empty_proof p USING coverage c
-    WHERE p.series_id = ANY(%s) AND c.series_id = p.series_id AND p.reason = 'not_listed'
-      AND upper(p."window") > c.first_ts
-    RETURNING p.*, c.first_ts
+_WITHDRAW_NOT_LISTED = f"""{_BEGAN}, gone AS (
+    DELETE FROM empty_proof p USING began b
+    WHERE p.series_id = b.series_id AND p.reason = 'not_listed' AND upper(p."window") > b.at
+    RETURNING p.*, b.at
 ), kept AS (
     INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
-    SELECT series_id, tstzrange(lower("window"), first_ts), reason, attempt_id, proven_at,
-           expires_at
-    FROM gone WHERE lower("window") < first_ts
+    SELECT series_id, tstzrange(lower("window"), at), reason, attempt_id, proven_at, expires_at
+    FROM gone WHERE lower("window") < at
 )
-SELECT series_id, greatest(lower("window"), first_ts), upper("window"), attempt_id FROM gone
+SELECT series_id, greatest(lower("window"), at), upper("window"), attempt_id FROM gone
+"""
+
+_ABSENT_WITHIN = """
+SELECT coalesce((SELECT range_agg(a."window") FROM (
+           SELECT m."window" FROM missing_session m
+           WHERE m.series_id = g.series_id AND m."window" && tstzrange(g.starts, g.ends)
+           UNION ALL
+           SELECT p."window" FROM empty_proof p
+           WHERE p.series_id = g.series_id AND p."window" && tstzrange(g.starts, g.ends)
+             AND p.reason = 'not_listed') a), '{}') * tstzmultirange(tstzrange(g.starts, g.ends))
+FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
+     AS g(series_id, starts, ends, n)
+ORDER BY g.n
 """
 
 _PROVE_BEYOND_HISTORY = """
@@ -139,18 +166,17 @@ def disprove_absences(covered: Mapping[int, Ranges]) -> None:
 
 
 def prove_not_listed(found: Sequence[Absence], *, series_ids: Sequence[int]) -> list[Absence]:
-    """Explain empty runs before the first bar ever, of this finish and of earlier ones.
+    """Explain empty runs before a series began; withdraw proofs that reach beyond its beginning.
 
-    Returns what an earlier bar has disproved: it is unexplained again, and the caller notes its
-    sessions as missing.
+    Returns what was withdrawn: it is unexplained again, and the caller notes its sessions as
+    missing.
     """
-    good_for = NOT_LISTED_GOOD_FOR.total_seconds()
-    ids = sorted(series_ids)
     with connection.cursor() as cursor:
         if found:
-            cursor.execute(_PROVE_NOT_LISTED, [good_for, *_columns(found)])
-        cursor.execute(_MISSING_BEFORE_FIRST_BAR, [ids, good_for])
-        cursor.execute(_WITHDRAW_NOT_LISTED, [ids])
+            cursor.execute(
+                _PROVE_NOT_LISTED, [NOT_LISTED_GOOD_FOR.total_seconds(), *_columns(found)]
+            )
+        cursor.execute(_WITHDRAW_NOT_LISTED, [sorted(series_ids)])
         return [
             Absence(series_id, window.start_us, window.end_us, attempt_id)
             for series_id, start, end, attempt_id in cursor.fetchall()
@@ -158,16 +184,32 @@ def prove_not_listed(found: Sequence[Absence], *, series_ids: Sequence[int]) -> 
         ]
 
 
-def note_missing(found: Sequence[Absence]) -> None:
-    """Remember empty sessions, one absence each; a second look that agrees makes a proof."""
-    if not found:
-        return
+def note_missing(found: Sequence[Absence], *, series_ids: Sequence[int]) -> None:
+    """Remember empty sessions, one absence each, and prove what can be proven of all that are.
+
+    Those before the series began were not listed; a second look that agrees means no_trade.
+    """
+    ids = sorted(series_ids)
     with connection.cursor() as cursor:
-        cursor.execute(_NOTE_MISSING, _columns(found))
+        if found:
+            cursor.execute(_NOTE_MISSING, _columns(found))
+        cursor.execute(_MISSING_BEFORE_BEGIN, [ids, NOT_LISTED_GOOD_FOR.total_seconds()])
+        if found:
+            cursor.execute(_CONFIRM_MISSING, [ids, NO_TRADE_GOOD_FOR.total_seconds()])
+
+
+def absent_within(sessions: Sequence[tuple[int, Window]]) -> list[Ranges]:
+    """Read, per (series, session), which parts were seen empty while no bar of it was known."""
+    with connection.cursor() as cursor:
         cursor.execute(
-            _CONFIRM_MISSING,
-            [sorted({one.series_id for one in found}), NO_TRADE_GOOD_FOR.total_seconds()],
+            _ABSENT_WITHIN,
+            [
+                [series_id for series_id, _ in sessions],
+                [session.start for _, session in sessions],
+                [session.end for _, session in sessions],
+            ],
         )
+        return [to_ranges(found) for (found,) in cursor.fetchall()]
 
 
 def prove_beyond_history(*, series_id: int, window: Window) -> None:

@@ -5,7 +5,7 @@ Advancing runs in the transaction that wrote the bars, under the series' advisor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -14,12 +14,12 @@ from ingestion.domain.coverage import Ranges
 from ingestion.domain.windows import Window, from_us, to_us
 from ingestion.store.ranges import multirange_text, range_text, to_ranges
 
-_KNOWN = """
-SELECT c.loaded * tstzmultirange(tstzrange(g.starts - interval '1 day', g.ends + interval '1 day')),
-       c.first_ts
+_TRADED = """
+SELECT EXISTS (SELECT 1 FROM bar b
+               WHERE b.series_id = g.series_id AND b.ts >= g.starts AND b.ts < g.ends
+                 AND b.final)
 FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY
      AS g(series_id, starts, ends, n)
-JOIN coverage c USING (series_id)
 ORDER BY g.n
 """
 
@@ -42,17 +42,6 @@ WHERE c.series_id = g.series_id
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Hold what was known of a series before a finish: what is loaded in and around a window.
-
-    `first_us` is the first bar ever stored.
-    """
-
-    loaded: Ranges
-    first_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Advance:
     """Hold what is newly covered in one series, and the first bar of what was stored."""
 
@@ -65,29 +54,36 @@ class Advance:
         return Advance(self.covered.union(other.covered), min(firsts, default=None))
 
 
-def known_coverage(windows: Sequence[tuple[int, Window]]) -> list[Known]:
-    """Read, per (series, window), what is loaded there and in the sessions that it cuts."""
-    series_ids = [series_id for series_id, _ in windows]
+def first_bars(series_ids: Collection[int]) -> dict[int, int]:
+    """Return, per series, the first bar stored before this finish; makes the rows to advance."""
+    ids = sorted(series_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO coverage (series_id, loaded, updated_at)"
-            " SELECT DISTINCT s, '{}'::tstzmultirange, clock_timestamp()"
+            " SELECT s, '{}'::tstzmultirange, clock_timestamp()"
             " FROM unnest(%s::int[]) s ON CONFLICT DO NOTHING",
-            [series_ids],
+            [ids],
         )
         cursor.execute(
-            _KNOWN,
+            "SELECT series_id, first_ts FROM coverage"
+            " WHERE series_id = ANY(%s) AND first_ts IS NOT NULL",
+            [ids],
+        )
+        return {series_id: to_us(first) for series_id, first in cursor.fetchall()}
+
+
+def have_traded(sessions: Sequence[tuple[int, Window]]) -> list[bool]:
+    """Tell, per (series, session), whether any final bar of it is stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TRADED,
             [
-                series_ids,
-                [window.start for _, window in windows],
-                [window.end for _, window in windows],
+                [series_id for series_id, _ in sessions],
+                [session.start for _, session in sessions],
+                [session.end for _, session in sessions],
             ],
         )
-        rows = cursor.fetchall()
-    return [
-        Known(loaded=to_ranges(loaded), first_us=to_us(first) if first else None)
-        for loaded, first in rows
-    ]
+        return [traded for (traded,) in cursor.fetchall()]
 
 
 def loaded_and_explained(series_id: int, window: Window) -> Ranges:
@@ -102,7 +98,7 @@ def loaded_and_explained(series_id: int, window: Window) -> Ranges:
 
 
 def advance_coverage(advances: Mapping[int, Advance]) -> None:
-    """Add what was covered, by series; rows exist since `known_coverage`."""
+    """Add what was covered, by series; rows exist since `first_bars`."""
     ordered = sorted(advances.items())
     with connection.cursor() as cursor:
         cursor.execute(

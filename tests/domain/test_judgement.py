@@ -32,7 +32,7 @@ def judge(
     proven_until: int | None = None,
     first_bar_ever: int | None = None,
     listed_from: int | None = None,
-    loaded: Ranges | None = None,
+    traded: Ranges | None = None,
 ) -> Judgement:
     return judge_coverage(
         window=window,
@@ -41,7 +41,7 @@ def judge(
         stamps=np.array(sorted(stamps), dtype=np.int64),
         first_bar_ever=first_bar_ever,
         listed_from=listed_from,
-        loaded=loaded,
+        traded=traded,
     )
 
 
@@ -77,7 +77,7 @@ def test_the_parts_make_up_the_proven_window_exactly(
         proven_until=proven_until,
         first_bar_ever=first,
         listed_from=listed_from,
-        loaded=loaded,
+        traded=loaded,
     )
     end = window.end_us if proven_until is None else min(window.end_us, proven_until)
     whole = Ranges.of([(window.start_us, max(window.start_us, end))])
@@ -156,14 +156,14 @@ def test_a_session_of_which_another_part_is_loaded_has_traded() -> None:
     noon = 4 * DAY_US + 16 * HOUR_US
     quiet = Window.of_us(noon, noon + HOUR_US // 4)
     assert len(judge(MINUTES, quiet, []).missing) == 1
-    judged = judge(MINUTES, quiet, [], loaded=Ranges.of([(noon - HOUR_US, noon)]))
+    judged = judge(MINUTES, quiet, [], traded=Ranges.of([(noon - HOUR_US, noon)]))
     assert judged.covered == Ranges.of_windows([quiet])
     other_day = Ranges.of([(noon - DAY_US, noon - DAY_US // 2)])
-    assert len(judge(MINUTES, quiet, [], loaded=other_day).missing) == 1
+    assert len(judge(MINUTES, quiet, [], traded=other_day).missing) == 1
 
 
 def test_a_day_is_not_excused_by_its_loaded_evening() -> None:
     """A daily bar has one stamp: coverage behind it says nothing about the bar."""
     day = Window.of_us(4 * DAY_US, 4 * DAY_US + HOUR_US)
     evening = Ranges.of([(4 * DAY_US + HOUR_US, 5 * DAY_US)])
-    assert days(judge(DAYS, day, [], loaded=evening).missing) == [4]
+    assert days(judge(DAYS, day, [], traded=evening).missing) == [4]
