@@ -151,62 +151,69 @@ class Field:
         if waiting < at_least:
             self.open(symbols=(f"MORE{len(self.jobs)}",), **request)
 
-    def let_leases_pass(self) -> None:
-        """Move what dead workers left behind a lease's length into the past."""
-        alive = [pid for name, pid in self.stack.processes.items() if name.startswith("fetch/")]
-        self.sql(
-            "WITH gone AS (UPDATE executor SET last_seen = last_seen - interval '15 seconds'"
-            "   WHERE NOT pid = ANY(%s) AND last_seen > clock_timestamp() - interval '15 seconds'"
-            "   RETURNING id), slots AS ("
-            "   UPDATE fetch_run SET lease_until = lease_until - interval '15 seconds'"
-            "   WHERE executor_id IN (TABLE gone))"
-            " UPDATE slice SET lease_until = lease_until - interval '15 seconds',"
-            "   begun_at = begun_at - interval '15 seconds',"
-            "   leased_at = leased_at - interval '15 seconds'"
-            " WHERE executor_id IN (TABLE gone)",
-            alive,
-        )
-
     def done(self) -> int:
         """Count the slices that are done."""
         return int(self.value("SELECT count(*) FROM slice WHERE state = 'done'"))
 
 
 @contextmanager
-def open_field(
-    blocker: DjangoDbBlocker,
-    *,
-    fetch_processes: int = 2,
-    simulator: dict[str, Any] | None = None,
-) -> Iterator[Field]:
-    """Run a field, with this process's Django in its database."""
+def open_field(*, fetch_processes: int = 2) -> Iterator[Field]:
+    """Run the servers and a simulator; `field.stack.start` or `staffed` adds the processes."""
     config = {
         "now": SIMULATED_NOW,
         "yahoo": {"enforce_reach": False},
         "polygon": {"keys": [KEY]},
-    } | (simulator or {})
-    with temporary_home() as home, Simulator(config) as provider:
+    }
+    with temporary_home() as home, Simulator(config) as simulator:
         crash_folder = home.root / "crash"
         crash_folder.mkdir()
-        environment = {
-            "MDC_CRASH_POINTS": str(crash_folder),
-            "MDC_FETCH_PROCESSES": str(fetch_processes),
-            "MDC_PROVIDER_POLYGON_BASE_URL": provider.base_url,
-            "MDC_PROVIDER_POLYGON_KEY": KEY,
-            "MDC_PROVIDER_YAHOO_BASE_URL": provider.base_url,
-        }
-        with EmbeddedStack(home, environment=environment, fetch_processes=fetch_processes) as stack:
+        stack = EmbeddedStack(
+            home,
+            environment=_environment(simulator, crash_folder, fetch_processes),
+            fetch_processes=fetch_processes,
+        )
+        with stack:
             stack.prepare()
+            yield Field(stack, simulator, crash_folder)
+
+
+@contextmanager
+def staffed(field: Field, *, fetch_processes: int) -> Iterator[EmbeddedStack]:
+    """Run workers and beat on a field's servers, as many fetch processes as are asked for."""
+    with (
+        temporary_home() as home,
+        EmbeddedStack(
+            home,
+            database_url=field.stack.database_url,
+            broker_url=field.stack.broker_url,
+            environment=_environment(field.simulator, field.crash_folder, fetch_processes),
+            fetch_processes=fetch_processes,
+        ) as staff,
+    ):
+        staff.start(PROCESSES, prepare=False)
+        yield staff
+
+
+@contextmanager
+def at_home_in(field: Field, blocker: DjangoDbBlocker) -> Iterator[Field]:
+    """Let this process's Django work in a field's database; what it commits stays."""
+    connections.close_all()
+    before = point_django_at(field.stack.database_url)
+    field.jobs.clear()
+    with blocker.unblock():
+        try:
+            yield field
+        finally:
             connections.close_all()
-            before = point_django_at(stack.database_url)
-            with blocker.unblock():
-                try:
-                    stack.start(PROCESSES)
-                    yield Field(stack, provider, crash_folder)
-                finally:
-                    connections.close_all()
-                    for target in (
-                        connections.settings["default"],
-                        connections["default"].settings_dict,
-                    ):
-                        target.update(before)
+            for target in (connections.settings["default"], connections["default"].settings_dict):
+                target.update(before)
+
+
+def _environment(simulator: Simulator, crash_folder: Path, fetch_processes: int) -> dict[str, str]:
+    return {
+        "MDC_CRASH_POINTS": str(crash_folder),
+        "MDC_FETCH_PROCESSES": str(fetch_processes),
+        "MDC_PROVIDER_POLYGON_BASE_URL": simulator.base_url,
+        "MDC_PROVIDER_POLYGON_KEY": KEY,
+        "MDC_PROVIDER_YAHOO_BASE_URL": simulator.base_url,
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -20,7 +19,7 @@ from ingestion.services.cancel_job import cancel_job
 from ingestion.store.crashpoints import POINTS
 from providers.base import RateLimit
 from providers.types import Timeframe
-from tests.recovery.field import TESTER, Field, day, open_field
+from tests.recovery.field import PROCESSES, TESTER, Field, at_home_in, day, open_field
 from tests.recovery.proof import Lost, prove
 from tests.recovery.strikes import (
     Freeze,
@@ -50,15 +49,16 @@ Step = Callable[[], None]
 
 
 @pytest.fixture(scope="module")
-def running_field(django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
-    with open_field(django_db_blocker, fetch_processes=4) as running:
+def running_field() -> Iterator[Field]:
+    with open_field(fetch_processes=4) as running:
+        running.stack.start(PROCESSES)
         yield running
 
 
 @pytest.fixture
-def field(running_field: Field) -> Field:
-    running_field.jobs.clear()
-    return running_field
+def field(running_field: Field, django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
+    with at_home_in(running_field, django_db_blocker) as prepared:
+        yield prepared
 
 
 def test_every_crash_point_is_listed_and_stands_somewhere() -> None:
@@ -81,15 +81,13 @@ def test_everything_dies_and_the_export_stays_the_same(field: Field) -> None:
     with Watch(field) as watch:
         until(lambda: field.done() > 20, within=60)
         freeze = Freeze()
-        on_fetching = blows_on_fetching(watch, freeze=freeze)
+        on_fetching = blows_on_fetching(field, watch, freeze=freeze)
         for steps in zip_longest(on_fetching, blows_on_control(field, watch)):
             for step in filter(None, steps):
                 step()
-            until(watch.is_calm, within=2 * RECOVERY_SECONDS)
-            # The recovery was seen; the next blow need not wait for the dead one's leases.
-            field.let_leases_pass()
-            field.keep_busy(at_least=200, rate_limit=RateLimit(20, SECOND))
-        drain_until(field, lambda: not watch.still_armed)
+            wait_for(watch.is_calm, field)
+        wait_for(lambda: not watch.still_armed, field)
+        field.sql("UPDATE executor SET draining = false")
         freeze.wait()
         field.simulator.control.disarm()
         until(lambda: set(field.states().values()) == {"completed"}, within=120)
@@ -138,7 +136,7 @@ def open_work(field: Field) -> int:
     )
 
 
-def blows_on_fetching(watch: Watch, *, freeze: Freeze) -> list[Step]:
+def blows_on_fetching(field: Field, watch: Watch, *, freeze: Freeze) -> list[Step]:
     """List what happens to those who fetch, and to PostgreSQL first of all."""
     blows = {"fetch": kill("fetch"), "fetch child": kill_a_fetcher, "freeze": freeze}
     steps = [partial(watch.strike, blow, name=name) for name, blow in blows.items()]
@@ -150,6 +148,7 @@ def blows_on_fetching(watch: Watch, *, freeze: Freeze) -> list[Step]:
         partial(watch.strike, kill("postgres"), name="postgres"),
         partial(watch.strike, kill_a_backend, name="backend"),
         partial(watch.arm, *SELDOM, patiently=True),
+        partial(drain, field, watch),
         *steps,
     ]
 
@@ -178,14 +177,20 @@ def strike_control(field: Field, watch: Watch, point: str) -> None:
         field.open(symbols=(point,), start=day("2020-12-01"))
 
 
-def drain_until(field: Field, condition: Callable[[], bool]) -> None:
+def drain(field: Field, watch: Watch) -> None:
     """Let every run end early, so that slices which wait for a permit are given back."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"still armed: {sorted(field.armed())}"
-        field.sql("UPDATE executor SET draining = true")
-        time.sleep(0.5)
-    field.sql("UPDATE executor SET draining = false")
+    watch.arm("yield.before_commit", "yield.after_commit")
+    field.sql("UPDATE executor SET draining = true")
+
+
+def wait_for(condition: Callable[[], bool], field: Field) -> None:
+    """Wait for a condition while there is always something to fetch."""
+
+    def met() -> bool:
+        field.keep_busy(at_least=100, rate_limit=RateLimit(20, SECOND))
+        return condition()
+
+    until(met, within=2 * RECOVERY_SECONDS)
 
 
 def test_a_slice_that_no_worker_survives_ends_dead_and_the_others_are_done(field: Field) -> None:
@@ -200,11 +205,7 @@ def test_a_slice_that_no_worker_survives_ends_dead_and_the_others_are_done(field
         end=day("2013-01-01"),
         slice_span=timedelta(days=30),
     )
-    deadline = time.monotonic() + 90
-    while field.states()[job_id] != "completed":
-        assert time.monotonic() < deadline, field.states()
-        time.sleep(0.5)
-        field.let_leases_pass()
+    until(lambda: field.states()[job_id] == "completed", within=90)
     ((slice_id, start, end, error_class, error),) = field.sql(
         'SELECT id, lower("window"), upper("window"), error_class, error FROM slice'
         " WHERE job_id = %s AND state = 'dead'",
