@@ -18,7 +18,14 @@ def retry_failed(job_id: int, *, actor: Actor, reason: str = "") -> int:
     """
     with transaction.atomic():
         account_id = jobs.account_of(job_id)
-        budgets.close_circuit(account_id)
+        if budgets.close_circuit(account_id):
+            audit.record(
+                actor=actor,
+                action="account.close_circuit",
+                object_type="account",
+                object_id=account_id,
+                reason=reason or f"job {job_id} is tried again",
+            )
         job = jobs.lock_job(job_id)
         if job.state in (JobState.CANCELLED, JobState.DRAFT):
             raise jobs.forbidden(job, JobState.QUEUED)
