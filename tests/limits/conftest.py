@@ -1,4 +1,4 @@
-"""Servers and a simulator for this folder; each test brings the workers that it needs."""
+"""One pair of servers and a simulator for this folder; workers come in ones, twos and fours."""
 
 from __future__ import annotations
 
@@ -7,27 +7,17 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from ingestion.services.cancel_job import cancel_job
-from tests.recovery.field import TESTER, Field, at_home_in, open_field
+from tests.limits.ground import Ground, open_ground
+from tests.recovery.field import Field
 
 
-@pytest.fixture(scope="session")
-def servers_and_simulator() -> Iterator[Field]:
-    with open_field() as running:
-        yield running
+@pytest.fixture(scope="module")
+def ground(django_db_blocker: DjangoDbBlocker) -> Iterator[Ground]:
+    with open_ground(django_db_blocker) as prepared:
+        yield prepared
 
 
-@pytest.fixture
-def field(servers_and_simulator: Field, django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
-    control = servers_and_simulator.simulator.control
-    control.disarm()
-    control.limit("polygon")
-    control.limit("yahoo")
-    control.reset()
-    with at_home_in(servers_and_simulator, django_db_blocker) as prepared:
-        try:
-            yield prepared
-        finally:
-            for job_id, state in prepared.states().items():
-                if state not in ("completed", "failed", "cancelled"):
-                    cancel_job(job_id, actor=TESTER)
+@pytest.fixture(scope="module", params=[1, 2, 4], ids="{}-processes".format)
+def field(request: pytest.FixtureRequest, ground: Ground) -> Iterator[Field]:
+    with ground.worked_by(request.param) as worked:
+        yield worked
