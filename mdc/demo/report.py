@@ -11,8 +11,9 @@ from rich.console import Console
 from ingestion.services.summarize_job import JobSummary, SeriesSummary
 from mdc.cli.output import count, span, table
 
-# All columns side by side need this much; narrower terminals get two tables.
+# All columns side by side need this much; narrower terminals get two tables, or narrow ones.
 _WIDE: Final = 118
+_NARROW: Final = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def show_rows(rows: Sequence[Row], console: Console) -> None:
     for columns in groups:
         heads = [head for head, _ in columns]
         made = table("provider", "symbol", *heads, numeric=frozenset(heads))
+        if console.width < _NARROW:
+            made.padding = (0, 0)
         for row, following in zip(rows, [*rows[1:], None], strict=True):
             ends = following is None or following.provider != row.provider
             cells = (cell(row) for _, cell in columns)
@@ -119,14 +122,14 @@ def show_answers(
             f"  {provider:8}  {count(seen['requests'], 'request')}, "
             f"{seen['violations'] or 'none'} above its limit"
         )
-        answers = ", ".join(f"{n:,} {_answer(status)}" for status, n in seen["by_status"].items())
+        answers = ", ".join(_answers(status, n) for status, n in seen["by_status"].items())
         console.print(f"            {answers}")
         unrecorded = seen["requests"] - recorded[provider]
         if unrecorded:
             console.print(f"            {unrecorded} more than the table shows: out at the kill")
 
 
-def _answer(status: str) -> str:
-    """Name an HTTP status for people; 0 stands for a connection that was dropped."""
-    names = {"200": "good", "400": "without data (400)", "0": "broken off"}
-    return names.get(status, f"refused ({status})")
+def _answers(status: str, n: int) -> str:
+    """Spell how many answers had an HTTP status; 0 stands for a connection that was dropped."""
+    special = {"0": "broken off", "200": "good", "400": "before the listing (400)"}
+    return f"{n:,} {special[status]}" if status in special else f"{n:,} x {status}"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 
 from mdc.cli.output import count, span
 from mdc.demo.database import using_database
@@ -71,7 +72,7 @@ def _open(stack: EmbeddedStack, simulator: ProcessSpec, *, console: Console) -> 
         stack.supervisor.wait_ready([SIMULATOR])
     console.print(f"Running after {span(time.monotonic() - began)}, each a process of its own:")
     running = ", ".join(f"{name} {pid}" for name, pid in sorted(stack.processes.items()))
-    console.print(f"            {running}")
+    console.print(Padding(running, (0, 0, 0, 12)))
 
 
 def _introduce(plan: DemoPlan, history: History, *, home: Home, console: Console) -> None:
@@ -86,7 +87,7 @@ def _introduce(plan: DemoPlan, history: History, *, home: Home, console: Console
         ("", "unadjusted, public domain (Quandl WIKI)"),
         ("Providers", "a local simulator in the wire formats of yahoo and polygon:"),
         ("", f"{rate} each, some 429s and 5xx, dropped connections"),
-        ("", "(the real yahoo adjusts for splits; this one sends the file as it is)"),
+        ("", "(the real yahoo adjusts for splits; this one serves the file as is)"),
         ("Home", f"{home.root}"),
         ("", "emptied first; your own data is not touched"),
     ):

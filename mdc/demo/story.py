@@ -67,7 +67,7 @@ def _backfill(stage: Stage) -> JobSummary:
     _check_stored(stage, YAHOO, absent=withheld)
     for symbol, days in plan.withheld.items():
         dates = ", ".join(day.isoformat() for day in days)
-        console.print(f"Gaps of {symbol}: {dates}. The simulated yahoo withholds them for now.")
+        console.print(f"Gaps of {symbol}: {dates} (withheld for now)")
     return summary
 
 
@@ -85,8 +85,8 @@ def _backfill_under_fire(stage: Stage) -> JobSummary:
         if not were_done_again(strike.lost):
             raise DemoFailed("a slice that was in flight at the kill was not done again")
         console.print(
-            f"The job finished by itself: all {len(strike.lost)} were done again, "
-            "nothing was lost and nothing is there twice."
+            f"The job finished by itself; all {len(strike.lost)} were done again, "
+            "none is lost or twice."
         )
     check_job(summary, outcome=Outcome.COMPLETE)
     _check_stored(stage, POLYGON, absent=_NOTHING)
@@ -96,7 +96,7 @@ def _backfill_under_fire(stage: Stage) -> JobSummary:
 def _reconcile(stage: Stage, *, before: History) -> JobSummary:
     plan, console = stage.plan, stage.console
     withheld = _withheld(plan)
-    _headline(console, "3. A reconciliation: yahoo has the withheld sessions now; all is refetched")
+    _headline(console, "3. A reconciliation: yahoo serves the withheld sessions now")
     stage.simulator.disarm(*withheld_rules(plan))
     summary = _run(stage, YAHOO, kind=JobKind.RECONCILE)
     check_job(summary, outcome=Outcome.COMPLETE)
@@ -106,8 +106,8 @@ def _reconcile(stage: Stage, *, before: History) -> JobSummary:
     inserted = sum(one.inserted for one in summary.series)
     unchanged = sum(one.unchanged for one in summary.series)
     console.print(
-        f"{inserted} inserted: exactly the withheld sessions. "
-        f"{unchanged:,} unchanged, none revised, none vanished."
+        f"{inserted} inserted, exactly the withheld sessions; "
+        f"{unchanged:,} unchanged, none revised."
     )
     return summary
 

@@ -59,12 +59,12 @@ class Strike:
         self.killed = pid
         # What is still leased now was lost: nobody is left who could commit it.
         self.lost = slices_in_flight(job_id, pids=pool)
+        children = " and ".join(str(child) for child in pool)
         self._console.print(
-            f"kill -9 {pid}: the fetch worker, and with it its pool processes "
-            f"{' and '.join(str(child) for child in pool)}. "
-            f"{count(len(self.lost), 'slice')} in flight:",
+            f"kill -9 {pid}: the fetch worker, with its pool processes {children}.",
             style="bold red",
         )
+        self._console.print(f"It dies with {count(len(self.lost), 'slice')} in flight:")
         for one in self.lost:
             self._console.print(
                 f"  slice {one.slice_id} in process {one.pid}: "

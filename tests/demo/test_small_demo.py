@@ -78,7 +78,7 @@ def test_all_three_steps_come_out_as_they_must(home: Home, tmp_path: Path) -> No
     assert "Gaps of IBM: 2012-06-01" in said
     assert "kill -9" in said
     assert "The job finished by itself" in said
-    assert "1 inserted: exactly the withheld sessions" in said
+    assert "1 inserted, exactly the withheld sessions" in said
     assert said.count("all equal") == 3
 
 
