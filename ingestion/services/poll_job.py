@@ -52,8 +52,8 @@ def poll_window(series: SeriesSpec, *, start: datetime, now: datetime) -> Window
     end_us = (to_us(now) // step + 1) * step
     start_us = min(to_us(start) // step * step, end_us - step)
     known = loaded_and_explained(series.series_id, Window.of_us(start_us, end_us))
-    first_hole = min(known.watermark(start_us), end_us - step)
-    # A long bar may begin up to a step before the epoch's grid, and the one before it may have
-    # become final only since.
+    # Sessions, weeks and months begin off the epoch's grid: the forming bar may be a step older.
+    first_hole = min(known.watermark(start_us), end_us - 2 * step)
+    # The bar before it may have become final only since.
     oldest = end_us - max(series.span // MICROSECOND, _LEAST_BARS * step)
     return Window(from_us(max(first_hole, oldest)), from_us(end_us))
