@@ -10,8 +10,8 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.calendars import sessions_for
-from ingestion.domain.windows import from_us
+from ingestion.calendars import expectation_for, sessions_for
+from ingestion.domain.windows import DAY_US, from_us, to_us
 from ingestion.models import Account, Instrument, Job, Series
 from ingestion.services.show_coverage import show_coverage
 from providers.types import Timeframe
@@ -47,6 +47,14 @@ def labels(days: int = DAYS) -> list[datetime]:
         for label, closes in zip(sessions.labels.tolist(), sessions.closes.tolist(), strict=True)
         if from_us(label) >= first and from_us(closes) <= moment
     ]
+
+
+def last_end(timeframe: str) -> datetime:
+    """Return the end of the last week or month of which the last session has closed."""
+    expectation = expectation_for(venue="XNYS", timeframe=timeframe, hours="regular", anchor="open")
+    moment = to_us(now())
+    units = expectation.units_between(moment - 90 * DAY_US, moment + 40 * DAY_US)
+    return from_us(int(units.ends[expectation.bar_ends(units.starts) <= moment][-1]))
 
 
 def make_series(timeframe: str = "1d", **instrument: object) -> int:
@@ -226,22 +234,19 @@ def test_an_instrument_is_expected_from_its_listing_to_its_delisting() -> None:
 
 
 def test_a_week_is_one_unit() -> None:
-    """Weekly series lack whole weeks, named by their Monday; the running week is not over."""
+    """Weekly series lack whole weeks, named by their Monday, until the last that has closed."""
     load(make_series("1w"), [])
-    moment = now()
-    monday = datetime.combine(moment.date() - timedelta(days=moment.weekday()), time(), UTC)
     (gap,) = gaps("1w", 10 * 7)
-    assert gap[1] == monday
+    assert gap[1] == last_end("1w")
     assert gap[0].weekday() == 0
     assert (gap[1] - gap[0]).days // 7 == gap[2] >= 9
 
 
 def test_a_month_is_one_unit() -> None:
-    """Monthly series lack whole months; the running month is not over."""
+    """Monthly series lack whole months, until the last that has closed."""
     load(make_series("1mo"), [])
-    first = datetime.combine(now().date().replace(day=1), time(), UTC)
     (gap,) = gaps("1mo", 100)
-    assert gap[1] == first
+    assert gap[1] == last_end("1mo")
     assert gap[0].day == 1
 
 

@@ -23,14 +23,19 @@ ORDER BY i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor, b
 -- The holes of every series of a symbol over the last N days: expected sessions (weeks, months)
 -- that have closed and are neither loaded nor explained by an unexpired proof. Neighbouring
 -- sessions of one kind are one row; gap_end is exclusive. Kinds: failed (a dead slice lies there),
--- missing (the provider was asked and had nothing), unknown (not asked, or not yet).
+-- missing (the provider was asked and had nothing), unknown (not asked, or not yet). Bars of 1d
+-- and longer count where their stamp lies in the N days and the listing, sessions where any part
+-- does, and both only as far as they do.
 CREATE FUNCTION coverage_gaps(wanted_symbol text, wanted_timeframe text, days integer)
 RETURNS TABLE (provider text, adjustment text, hours text, anchor text, series_id integer,
                gap_start timestamptz, gap_end timestamptz, sessions bigint, kind text)
 LANGUAGE sql STABLE AS $$
 WITH wanted AS (
     SELECT s.id, s.provider, s.adjustment, s.hours, s.anchor, s.timeframe,
-           i.venue, i.listed_from, i.delisted_on,
+           i.venue, s.timeframe IN ('1d', '1w', '1mo') AS whole,
+           greatest((now() AT TIME ZONE 'UTC')::date - days, i.listed_from)::timestamp
+             AT TIME ZONE 'UTC' AS since,
+           coalesce(i.delisted_on, 'infinity')::timestamp AT TIME ZONE 'UTC' AS until,
            coalesce(c.loaded, '{}'::tstzmultirange)
              + coalesce((SELECT range_agg(p."window") FROM empty_proof p
                          WHERE p.series_id = s.id AND p.expires_at > now()), '{}') AS explained
@@ -39,12 +44,11 @@ WITH wanted AS (
     LEFT JOIN coverage c ON c.series_id = s.id
     WHERE i.symbol = wanted_symbol AND s.timeframe = wanted_timeframe AND s.event_type = 'bar'
 ), unit AS (
-    SELECT w.id, v.n,
-           CASE WHEN w.timeframe IN ('1d', '1w', '1mo') THEN v.starts ELSE v.opens_at END AS starts,
-           CASE WHEN w.timeframe IN ('1d', '1w', '1mo') THEN v.ends ELSE v.closes_at END AS ends
+    SELECT w.id, v.n, v.starts, v.ends
     FROM wanted w
     CROSS JOIN LATERAL (
-        SELECT g.starts, g.ends, min(vs.opens_at) AS opens_at, max(vs.closes_at) AS closes_at,
+        SELECT CASE WHEN w.whole THEN g.starts ELSE greatest(min(vs.opens_at), w.since) END AS starts,
+               least(CASE WHEN w.whole THEN g.ends ELSE max(vs.closes_at) END, w.until) AS ends,
                row_number() OVER (ORDER BY g.starts) AS n
         FROM venue_session vs
         CROSS JOIN LATERAL (
@@ -59,11 +63,12 @@ WITH wanted AS (
                          ELSE vs.label::timestamp END AS lower_bound) b
         ) g
         WHERE vs.venue = w.venue
-          AND vs.label >= (now() AT TIME ZONE 'UTC')::date - days
-          AND (w.listed_from IS NULL OR vs.label >= w.listed_from)
-          AND (w.delisted_on IS NULL OR vs.label < w.delisted_on)
+          -- A session may open in the evening before its date.
+          AND vs.label >= (w.since AT TIME ZONE 'UTC')::date - 1
+          AND CASE WHEN w.whole THEN g.starts >= w.since AND g.starts < w.until
+                   ELSE vs.closes_at > w.since AND vs.opens_at < w.until END
         GROUP BY g.starts, g.ends
-        HAVING CASE WHEN w.timeframe IN ('1w', '1mo') THEN g.ends ELSE max(vs.closes_at) END <= now()
+        HAVING max(vs.closes_at) <= now()
     ) v
 ), hole AS (
     SELECT u.id, u.n, u.starts, u.ends,
