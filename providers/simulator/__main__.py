@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from providers.simulator.app import SimulatorApp
+from providers.simulator.arrivals import Queue, Stamps, listen
 from providers.simulator.bridge import synthetic_bars
 from providers.simulator.config import ConfigProblem, SimulatorConfig, load_config
 from providers.simulator.control import PREFIX, Control
@@ -61,15 +62,19 @@ async def serve(config: SimulatorConfig, options: argparse.Namespace) -> None:
     if options.watch_stdin:
         loop.add_reader(sys.stdin.fileno(), functools.partial(_stop_at_end, stopped))
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="render")
-    connection = functools.partial(Connection, handle, pool, compress=config.gzip)
-    server = await loop.create_server(connection, HOST, options.port, backlog=512)
+    stamps = Stamps()
+    connection = functools.partial(
+        Connection, handle, pool, stamps=stamps, queue=Queue(), compress=config.gzip
+    )
+    listener = listen(HOST, options.port, stamps)
+    server = await loop.create_server(connection, sock=listener, backlog=512)
     app.base_url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
     # Loaded before anybody waits: the first load of a calendar takes half a second.
     load_sessions(VENUE)
     # What lives now lives on: keep the collector from walking over it while arrivals wait.
     gc.collect()
     gc.freeze()
-    # A page being rendered beside the loop must not make arrivals wait for their stamps.
+    # A page being rendered beside the loop must not make other answers wait.
     sys.setswitchinterval(0.0005)
     announce(app.base_url, options.port_file)
     await stopped.wait()

@@ -16,6 +16,7 @@ from http import HTTPStatus
 
 import httptools
 
+from providers.simulator.arrivals import Queue, Stamps
 from providers.simulator.wire import Deferred, Incoming, Manner, Rendered, Reply
 
 Handler = Callable[[Incoming, int], Reply | Deferred]
@@ -28,9 +29,19 @@ BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: clo
 class Connection(asyncio.Protocol):
     """Serve one client connection, one request after the other."""
 
-    def __init__(self, handler: Handler, pool: ThreadPoolExecutor, *, compress: bool) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        pool: ThreadPoolExecutor,
+        *,
+        stamps: Stamps,
+        queue: Queue,
+        compress: bool,
+    ) -> None:
         self._handler = handler
         self._pool = pool
+        self._stamps = stamps
+        self._queue = queue
         self._compress = compress
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -77,15 +88,20 @@ class Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        """Stamp the arrival, before anything else can take time, and answer in turn."""
-        arrival = time.monotonic_ns()
+        """Take the time of arrival, and answer in turn."""
         incoming = Incoming(
             method=self._parser.get_method().decode("latin-1"),
             target=self._target.decode("latin-1"),
             headers=self._headers,
             body=self._body,
         )
-        self._waiting.append((incoming, arrival, self._parser.should_keep_alive()))
+        keep_alive = self._parser.should_keep_alive()
+        self._queue.enter(
+            self._stamps.latest, functools.partial(self._line_up, incoming, keep_alive)
+        )
+
+    def _line_up(self, incoming: Incoming, keep_alive: bool, arrival: int) -> None:
+        self._waiting.append((incoming, arrival, keep_alive))
         self._answer_next()
 
     def _answer_next(self) -> None:
