@@ -142,14 +142,17 @@ class Field:
             )
         )
 
-    def keep_busy(self, *, at_least: int, **request: Any) -> None:
-        """Open one more job like this if fewer slices than that wait for a worker."""
+    def keep_busy(self, *, at_least: int, twice: bool = False, **request: Any) -> None:
+        """Open one more job like this, or two of it, if fewer slices than that wait."""
         waiting = self.value(
             "SELECT count(*) FROM slice s JOIN job j ON j.id = s.job_id"
             " WHERE s.state = 'ready' AND j.state = 'running'"
         )
-        if waiting < at_least:
-            self.open(symbols=(f"MORE{len(self.jobs)}",), **request)
+        planning = self.sql("SELECT 1 FROM job WHERE state = 'queued' LIMIT 1")
+        if waiting < at_least and not planning:
+            symbols = (f"MORE{len(self.jobs)}",)
+            for _ in range(2 if twice else 1):
+                self.open(symbols=symbols, **request)
 
     def done(self) -> int:
         """Count the slices that are done."""

@@ -58,9 +58,15 @@ class Watch:
 
         `patiently` is for points that are passed seldom: calm does not wait for them.
         """
-        self._expected |= set(points)
-        self._awaited |= set() if patiently else set(points)
         self._field.arm(*points)
+        self._awaited |= set() if patiently else set(points)
+        self._expected |= set(points)
+
+    def disarm(self) -> None:
+        """Take back the points at which nobody has died."""
+        left, self._expected = self._expected, set()
+        for point in left:
+            (self._field.crash_folder / point).unlink(missing_ok=True)
 
     def strike(self, blow: Callable[[Field], int], *, name: str) -> None:
         """Deal a blow, which returns how many processes it killed, and note it."""
