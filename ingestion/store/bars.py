@@ -59,13 +59,6 @@ LOCK_STRIPES = 1024
 # shows its rows; only an isolation level that hides them can make this many tries fail.
 _TRIES = 5
 
-LOCK_CLASS = 7301
-LOCK_STRIPES = 1024
-
-# A program that does not take our locks may insert between our read and our COPY. Reading again
-# shows its rows; only an isolation level that hides them can make this many tries fail.
-_TRIES = 5
-
 __all__ = [
     "LOCK_CLASS",
     "LOCK_STRIPES",
