@@ -56,10 +56,14 @@ def run_demo(
         # Registered before it is opened: a signal may come between the two.
         leaving.callback(stack.stop)
         leaving.callback(signals.begin_stopping)
-        _open(stack, simulator_process(plan, home=home, port=port), console=console)
-        leaving.enter_context(using_database(stack.database_url))
-        simulator = leaving.enter_context(closing(SimulatorControl(address(port))))
-        tell(Stage(plan, history, stack, simulator, console, clock))
+        try:
+            _open(stack, simulator_process(plan, home=home, port=port), console=console)
+            leaving.enter_context(using_database(stack.database_url))
+            simulator = leaving.enter_context(closing(SimulatorControl(address(port))))
+            tell(Stage(plan, history, stack, simulator, console, clock))
+        except KeyboardInterrupt:
+            console.print("Stopping everything; Ctrl-C again hurries.")
+            raise
 
 
 def _open(stack: EmbeddedStack, simulator: ProcessSpec, *, console: Console) -> None:
