@@ -23,7 +23,7 @@ from tests.recovery.field import KEY, SIMULATED_NOW, Field, day
 PROVIDER = "polygon"
 # The simulator has prices, real or invented, for every session in here.
 DAYS = {"start": day("2004-01-01"), "end": day("2013-01-01")}
-ROUND = timedelta(days=7)
+WEEK = timedelta(days=7)
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ def backfill(field: Field, symbols: Sequence[str], **request: Any) -> int:
         "provider": PROVIDER,
         "symbols": tuple(symbols),
         "timeframes": (Timeframe.D1,),
-        "slice_span": ROUND,
+        "slice_span": WEEK,
         "max_concurrency": 64,
         "slices_per_round": 64,
     }
