@@ -47,6 +47,8 @@ _FAULTS: Final[tuple[Mapping[str, Any], ...]] = (
     {"kind": "status", "provider": YAHOO, "status": 429, "retry_after": 1, "nth": (80,)},
     {"kind": "status", "provider": POLYGON, "status": 500, "nth": (5, 50)},
     {"kind": "status", "provider": POLYGON, "status": 502, "nth": (30,)},
+    # On a fast machine the job would be over before anybody could kill its worker.
+    {"kind": "hang", "provider": POLYGON, "seconds": 20, "nth": (55,)},
     {"kind": "status", "provider": POLYGON, "status": 429, "retry_after": 1, "nth": (85,)},
 )
 

@@ -130,6 +130,6 @@ def show_answers(
 
 
 def _answers(status: str, n: int) -> str:
-    """Spell how many answers had an HTTP status; 0 stands for a connection that was dropped."""
-    special = {"0": "broken off", "200": "good", "400": "before listing (400)"}
+    """Spell how many answers had an HTTP status; 0 stands for a request without an answer."""
+    special = {"0": "unanswered", "200": "good", "400": "before listing (400)"}
     return f"{n:,} {special[status]}" if status in special else f"{n:,} x {status}"

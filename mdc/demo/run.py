@@ -90,7 +90,7 @@ def _introduce(plan: DemoPlan, history: History, *, home: Home, console: Console
         ("Prices", f"{', '.join(plan.symbols)}, 2000-2013: {count(bars, 'bar')}"),
         ("", "unadjusted, public domain (Quandl WIKI)"),
         ("Providers", "a local simulator in the wire formats of yahoo and polygon:"),
-        ("", f"{rate} each, some 429s and 5xx, dropped connections"),
+        ("", f"{rate} each, some 429s and 5xx, and some unanswered"),
         ("", "(the real yahoo adjusts for splits; this one serves the file as is)"),
         ("Home", f"{home.root}"),
         ("", "emptied first; your own data is not touched"),

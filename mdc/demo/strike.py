@@ -33,7 +33,7 @@ class Strike:
     """Kill the worker once, when enough slices of a job are done and some are in flight."""
 
     def __init__(self, stack: EmbeddedStack, console: Console, *, at: float) -> None:
-        self.lost: tuple[InFlight, ...] = ()
+        self.struck: tuple[InFlight, ...] = ()
         self.killed: int | None = None
         self.successor: int | None = None
         self._stack = stack
@@ -57,15 +57,14 @@ class Strike:
             return
         os.kill(pid, signal.SIGKILL)
         self.killed = pid
-        # What is still leased now was lost: nobody is left who could commit it.
-        self.lost = slices_in_flight(job_id, pids=pool)
+        self.struck = slices_in_flight(job_id, pids=pool)
         children = " and ".join(str(child) for child in pool)
         self._console.print(
             f"kill -9 {pid}: the fetch worker, with its pool processes {children}.",
             style="bold red",
         )
-        self._console.print(f"It dies with {count(len(self.lost), 'slice')} in flight:")
-        for one in self.lost:
+        self._console.print(f"It dies with {count(len(self.struck), 'slice')} in flight:")
+        for one in self.struck:
             self._console.print(
                 f"  slice {one.slice_id} in process {one.pid}: "
                 f"{one.symbol} {one.first} to {one.last}"
@@ -96,13 +95,17 @@ def slices_in_flight(job_id: int, *, pids: Sequence[int]) -> tuple[InFlight, ...
         )
 
 
-def were_done_again(lost: Sequence[InFlight]) -> bool:
-    """Tell whether each lost slice has a crashed attempt on record and is done now."""
+def count_redone(slices: Sequence[InFlight]) -> tuple[int, int]:
+    """Return how many of these slices are done now, and how many had to be fetched again.
+
+    The others were in a transaction that PostgreSQL finished although its client was dead.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM slice s WHERE s.id = ANY(%s) AND s.state = 'done' AND EXISTS"
-            " (SELECT 1 FROM attempt a WHERE a.slice_id = s.id AND a.outcome = 'crashed')",
-            [[one.slice_id for one in lost]],
+            "SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT 1 FROM attempt a"
+            " WHERE a.slice_id = s.id AND a.outcome = 'crashed'))"
+            " FROM slice s WHERE s.id = ANY(%s) AND s.state = 'done'",
+            [[one.slice_id for one in slices]],
         )
-        (done,) = cursor.fetchone()
-    return bool(done == len(lost))
+        done, redone = cursor.fetchone()
+    return int(done), int(redone)

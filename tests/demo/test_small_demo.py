@@ -29,6 +29,11 @@ SMALL = replace(
     end=datetime(2013, 3, 2, tzinfo=UTC),
     slice_span=timedelta(days=30),
     withheld={"IBM": (date(2012, 6, 1),)},
+    faults=(
+        {"kind": "status", "status": 503, "nth": (3, 70)},
+        # The second job cannot end before its worker is killed.
+        {"kind": "hang", "provider": "polygon", "seconds": 30, "nth": (20,)},
+    ),
 )
 
 
