@@ -103,6 +103,7 @@ def restrict(field: Field, *limits: RateLimit, max_in_flight: int = 48) -> Simul
     """Give the account these limits, and let the provider count what breaks them."""
     control = field.simulator.control
     control.disarm()
+    control.set_now(SIMULATED_NOW)
     control.reset()
     control.limit(PROVIDER, *((one.n, one.window.total_seconds()) for one in limits))
     field.set_account(PROVIDER, max_in_flight=max_in_flight, limits=limits)
