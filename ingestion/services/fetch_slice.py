@@ -167,8 +167,6 @@ def _fetch_and_validate(
         )
     except NoPermit as nothing:
         return Yielded(claimed, facts, tally, seconds=nothing.seconds)
-    except NoData:
-        pages, resume_from = [], None
     except ProviderError as error:
         return Failed(claimed, facts, error, sent_at=tally.begun_at, tally=tally)
     except Exception as error:  # noqa: BLE001 an unknown exception is a bug, recorded with its trace
@@ -212,7 +210,10 @@ def _fetch_pages(
             raise
         tally.begun_at = permits.database_time()
         crash_point("fetch.before_request")
-        page = _fetch_page(query, token=token, access=access, tally=tally)
+        try:
+            page = _fetch_page(query, token=token, access=access, tally=tally)
+        except NoData:
+            return pages, None  # what earlier pages brought stays true
         pages.append(page)
         token = page.next_token
         if token is None:

@@ -81,7 +81,7 @@ class PermitDesk:
     def close(self) -> None:
         """Stop, and give the connection back."""
         self.stop()
-        self._desk.submit(connection.close)
+        self._desk.submit(_hang_up)
         self._desk.shutdown(wait=False)
 
     def _take(self, job_id: int, *, begun: float) -> tuple[float, float]:
@@ -105,3 +105,8 @@ class PermitDesk:
             # The slice is not to blame that PostgreSQL is away: it burns no try.
             connection.close()
             raise NoPermit(_OUTAGE_SECONDS) from error
+
+
+def _hang_up() -> None:
+    """Close the connection of the thread that calls this, not of the one that asked for it."""
+    connection.close()
