@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging.config
+import shlex
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,7 +78,7 @@ def _say_goodbye(console: Console, *, home: Home, seconds: float) -> None:
     )
     for command, purpose in (
         ("make up", "your own stack, with the pages; it prints their addresses and the login"),
-        (f"MDC_HOME={home.root} make up", "the pages, on the data of this demo"),
+        (f"MDC_HOME={shlex.quote(str(home.root))} make up", "the pages, on the data of this demo"),
         ("make demo", "once more, from an empty folder"),
         (
             ".venv/bin/mdc backfill yahoo --symbols AAPL --start 2024-01-01",

@@ -9,5 +9,6 @@ stored      the prices as mdc exports them
 checks      what must be so after each step; a DemoFailed otherwise
 strike      kill -9 of the fetch worker in the midst of its work
 story       the steps in their order
+run         opens the stack, tells the story, leaves nothing running
 report      tables for people
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 
@@ -18,5 +19,5 @@ class DemoBusy(Exception):
         process = f" (process {pid})" if pid else ""
         super().__init__(
             f"a stack runs already at {home}{process}; wait for it, "
-            f"or stop it with `MDC_HOME={home} mdc down`"
+            f"or stop it with `MDC_HOME={shlex.quote(str(home))} mdc down`"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from mdc.demo.errors import DemoBusy
 from mdc.stack.addresses import Home
@@ -28,14 +29,17 @@ def clean_home(users: Home) -> Home:
         raise DemoBusy(home.root, busy.pid) from busy
     try:
         remove_survivors(home)
-        for entry in home.root.iterdir():
-            if entry == home.lock:
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+        # The sockets lie elsewhere where the home's path is too long for them.
+        for entry in {*home.root.iterdir(), home.run} - {home.lock}:
+            _remove(entry)
     finally:
         lock.release()
     make_private_folder(home.logs)
     return home
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink(missing_ok=True)
