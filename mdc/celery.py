@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging.config
 import os
@@ -16,6 +17,8 @@ from mdc.stack.parent import die_with_parent
 from providers.venues import load_sessions
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
+
+_LOOK_FOR_DEATHS_SECONDS = 0.5
 
 app = Celery("mdc")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -54,6 +57,23 @@ def follow_main_process(**_: Any) -> None:
     if "fetch" in app.amqp.queues.consume_from:
         # Only once Django is set up can its models be loaded.
         importlib.import_module("ingestion.pulse").start_pulse()
+
+
+@signals.worker_ready.connect
+def notice_deaths(sender: Any, **_: Any) -> None:
+    """Replace dead pool children within half a second.
+
+    Celery is told of a death by a closing pipe, which is often just before the kernel lets it
+    collect the child; then it looks again only every five seconds.
+    """
+    _watch_pool(sender)
+
+
+@functools.cache
+def _watch_pool(consumer: Any) -> None:
+    """Do so once per worker: it is ready anew after each loss of the broker."""
+    if consumer.hub is not None:
+        consumer.hub.call_repeatedly(_LOOK_FOR_DEATHS_SECONDS, consumer.pool.maintain_pool)
 
 
 @signals.worker_ready.connect
