@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from ingestion.domain.states import JobKind
-from ingestion.store.claim import Claimed, claim
+from ingestion.domain.windows import from_us
+from ingestion.store.claim import Claimed, claim, take_permit
 from providers.base import RateLimit
 from tests.protocol.scene import (
     Worker,
@@ -321,3 +322,38 @@ def test_a_slow_jobs_suspect_stops_nobody() -> None:
     sql("UPDATE slice SET suspect = true WHERE state = 'ready' AND job_id = %s", slow)
     other = open_running("BBB")
     assert set(jobs(worker.claim())) == {other}
+
+
+def test_a_further_page_takes_its_permit_from_every_budget() -> None:
+    """A permit taken between pages is recorded in the account's limits and in the job's."""
+    job = open_running()
+    account = account_of(job)
+    budgets = [add_budget(account=account), add_budget(job=job, n=20)]
+    send_us, granted = take_permit(account_id=account, job_id=job)
+    assert granted
+    assert [sends(budget) for budget in budgets] == [[from_us(send_us)]] * 2
+
+
+def test_no_permit_is_promised_beyond_the_horizon() -> None:
+    """Where nothing is allowed soon, the answer says when to ask again, and nothing is recorded."""
+    job = open_running()
+    account = account_of(job)
+    budget = add_budget(account=account, n=1, seconds=60)
+    first_us, granted = take_permit(account_id=account, job_id=job)
+    assert granted
+    again_us, granted = take_permit(account_id=account, job_id=job)
+    assert not granted
+    assert 59_000_000 < again_us - first_us < 61_000_000
+    assert len(sends(budget)) == 1
+
+
+def test_a_blocked_account_grants_no_permit() -> None:
+    """A block or an open circuit holds between pages too."""
+    job = open_running()
+    account = account_of(job)
+    sql("UPDATE account SET blocked_until = clock_timestamp() + interval '30 seconds'")
+    again_us, granted = take_permit(account_id=account, job_id=job)
+    assert not granted
+    assert from_us(again_us) == value("SELECT blocked_until FROM account")
+    sql("UPDATE account SET blocked_until = NULL, circuit = 'open'")
+    assert not take_permit(account_id=account, job_id=job)[1]
