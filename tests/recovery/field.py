@@ -142,17 +142,21 @@ class Field:
             )
         )
 
-    def keep_busy(self, *, at_least: int, twice: bool = False, **request: Any) -> None:
-        """Open one more job like this, or two of it, if fewer slices than that wait."""
-        waiting = self.value(
-            "SELECT count(*) FROM slice s JOIN job j ON j.id = s.job_id"
-            " WHERE s.state = 'ready' AND j.state = 'running'"
+    def keep_busy(
+        self, *, at_least: int, provider: str = "synthetic", twice: bool = False, **request: Any
+    ) -> None:
+        """Open one more job like this, or two of it, if fewer slices than that wait there."""
+        ((waiting, planning),) = self.sql(
+            "SELECT (SELECT count(*) FROM slice s JOIN job j ON j.id = s.job_id"
+            "   WHERE s.state = 'ready' AND j.state = 'running' AND j.account_id = a.id),"
+            " EXISTS (SELECT 1 FROM job j WHERE j.account_id = a.id AND j.state = 'queued')"
+            " FROM account a WHERE a.provider = %s",
+            provider,
         )
-        planning = self.sql("SELECT 1 FROM job WHERE state = 'queued' LIMIT 1")
         if waiting < at_least and not planning:
             symbols = (f"MORE{len(self.jobs)}",)
             for _ in range(2 if twice else 1):
-                self.open(symbols=symbols, **request)
+                self.open(provider=provider, symbols=symbols, **request)
 
     def done(self) -> int:
         """Count the slices that are done."""

@@ -45,6 +45,14 @@ SELDOM = frozenset(
 )
 # Passed only by slices of several pages, which are few.
 PAGING = ("permit.before_commit", "permit.after_commit")
+DAILY = {
+    "provider": "polygon",
+    "timeframes": (Timeframe.D1,),
+    "start": day("2006-01-01"),
+    "end": day("2013-03-01"),
+    "slice_span": timedelta(days=20),
+    "rate_limit": RateLimit(20, SECOND),
+}
 Step = Callable[[], None]
 
 
@@ -87,7 +95,6 @@ def test_everything_dies_and_the_export_stays_the_same(field: Field) -> None:
                 step()
             wait_for(watch.is_calm, field)
         wait_for(lambda: not watch.still_armed, field)
-        field.sql("UPDATE executor SET draining = false")
         freeze.wait()
         field.simulator.control.disarm()
         until(lambda: set(field.states().values()) == {"completed"}, within=120)
@@ -115,16 +122,8 @@ def open_work(field: Field) -> int:
     )
     # Two that overlap: what the one has covered, the other one skips.
     for _ in range(2):
-        field.open(symbols=("TWICE",), start=day("2017-01-01"), rate_limit=RateLimit(12, SECOND))
-    field.open(
-        provider="polygon",
-        symbols=("AAPL", "GOOG", "FB"),
-        timeframes=(Timeframe.D1,),
-        start=day("2006-01-01"),
-        end=day("2013-03-01"),
-        slice_span=timedelta(days=20),
-        rate_limit=RateLimit(20, SECOND),
-    )
+        field.open(symbols=("TWICE",), start=day("2018-01-01"), rate_limit=RateLimit(12, SECOND))
+    field.open(symbols=("AAPL", "GOOG", "FB"), **DAILY)
     return field.open(
         symbols=("POLLED",),
         timeframes=(Timeframe.M1,),
@@ -138,7 +137,7 @@ def open_work(field: Field) -> int:
 
 def blows_on_fetching(field: Field, watch: Watch, *, freeze: Freeze) -> list[Step]:
     """List what happens to those who fetch, and to PostgreSQL first of all."""
-    blows = {"fetch": kill("fetch"), "fetch child": kill_a_fetcher, "freeze": freeze}
+    blows = {"fetch": kill("fetch"), "fetch child": kill_a_fetcher}
     steps = [partial(watch.strike, blow, name=name) for name, blow in blows.items()]
     points = POINTS - CONTROL_POINTS - SELDOM - set(PAGING)
     steps += [partial(watch.arm, point) for point in sorted(points)]
@@ -147,6 +146,7 @@ def blows_on_fetching(field: Field, watch: Watch, *, freeze: Freeze) -> list[Ste
         *(partial(watch.arm, point) for point in PAGING),
         partial(watch.strike, kill("postgres"), name="postgres"),
         partial(watch.strike, kill_a_backend, name="backend"),
+        partial(watch.strike, freeze, name="freeze"),
         partial(watch.arm, *SELDOM, patiently=True),
         partial(drain, field, watch),
         *steps,
@@ -178,16 +178,24 @@ def strike_control(field: Field, watch: Watch, point: str) -> None:
 
 
 def drain(field: Field, watch: Watch) -> None:
-    """Let every run end early, so that slices which wait for a permit are given back."""
-    watch.arm("yield.before_commit", "yield.after_commit")
-    field.sql("UPDATE executor SET draining = true")
+    """Let every run end early, until slices that wait for a permit have been given back."""
+    points = {"yield.before_commit", "yield.after_commit"}
+    watch.arm(*points)
+
+    def given_back() -> bool:
+        field.sql("UPDATE executor SET draining = true WHERE NOT draining")
+        return not points & watch.still_armed
+
+    wait_for(given_back, field)
+    field.sql("UPDATE executor SET draining = false")
 
 
 def wait_for(condition: Callable[[], bool], field: Field) -> None:
-    """Wait for a condition while there is always something to fetch."""
+    """Wait for a condition while there is always something to fetch from both providers."""
 
     def met() -> bool:
-        field.keep_busy(at_least=100, rate_limit=RateLimit(20, SECOND))
+        field.keep_busy(at_least=50, rate_limit=RateLimit(20, SECOND))
+        field.keep_busy(at_least=50, **DAILY)
         return condition()
 
     until(met, within=2 * RECOVERY_SECONDS)

@@ -130,7 +130,7 @@ def test_a_job_goes_from_draft_to_completed_by_way_of_a_pause(field: Field) -> N
         symbols=("DRAFTED",),
         timeframes=(Timeframe.H1,),
         start=day("2020-01-01"),
-        end=day("2021-01-01"),
+        end=day("2020-07-01"),
         slice_span=timedelta(days=2),
         rate_limit=RateLimit(20, SECOND),
     )
