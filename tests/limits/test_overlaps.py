@@ -14,14 +14,14 @@ from django.db import connections
 from ingestion.domain.windows import to_us
 from providers.base import RateLimit
 from providers.venues import load_sessions
-from tests.limits.ground import PROVIDER, backfill, fresh_symbols, restrict, wait_for
+from tests.limits.work import PROVIDER, backfill, fresh_symbols, restrict, wait_for
 from tests.recovery.field import Field, day
 
 JOBS = 20
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize("field", [4], indirect=True)
+@pytest.mark.parametrize("staff", [4], indirect=True)
 def test_twenty_overlapping_backfills_make_each_request_once(field: Field) -> None:
     """No window of a symbol is fetched twice, whole or in part, and every job completes."""
     control = restrict(field, RateLimit(200, timedelta(seconds=1)), max_in_flight=16)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from providers.base import RateLimit
-from tests.limits.ground import PROVIDER, WEEK, backfill, fresh_symbols, restrict, wait_for
+from tests.limits.work import PROVIDER, WEEK, backfill, fresh_symbols, restrict, wait_for
 from tests.recovery.field import Field, day
 
 SECOND = timedelta(seconds=1)
@@ -72,7 +72,7 @@ def test_no_request_breaks_a_limit_and_most_of_it_is_used(
     assert most_used(field, requests, RateLimit(n, SECOND), within=40) >= ENOUGH
 
 
-@pytest.mark.parametrize("field", [2], indirect=True)
+@pytest.mark.parametrize("staff", [2], indirect=True)
 def test_a_burst_fills_a_long_window_and_the_next_one_waits_for_its_end(field: Field) -> None:
     """Of two limits the stricter one decides at each moment; both are used to the end."""
     burst, pace = RateLimit(40, 4 * SECOND), RateLimit(20, SECOND)
