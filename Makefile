@@ -36,12 +36,12 @@ demo: $(RUNTIME)
 up: $(RUNTIME)
 	@$(BIN)/mdc up $(ARGS)
 
-# Tests that kill processes or count requests by the millisecond run by themselves.
-ALONE := tests/recovery tests/limits
+# Tests that count requests by the millisecond need the machine to themselves.
+ALONE := tests/limits
 
 test: $(DEVELOPMENT)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(addprefix --ignore=,$(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
 else
 	$(BIN)/python -m pytest $(ARGS)

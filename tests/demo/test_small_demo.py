@@ -77,6 +77,7 @@ def cut(target: Path, *, corrupt: str | None = None) -> Path:
     return target
 
 
+@pytest.mark.drill  # `make demo` is the same in full, and part of continuous integration
 def test_all_three_steps_come_out_as_they_must(home: Home, tmp_path: Path) -> None:
     """A gap where a session is withheld, a job that outlives its worker, a gap filled."""
     said = told(SMALL, home=home, source=cut(tmp_path / "source.csv.gz"))
