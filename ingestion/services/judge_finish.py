@@ -8,12 +8,24 @@ from ingestion.calendars import expectation_for
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.expectation import Expectation, Units
 from ingestion.domain.judgement import Judgement, judge_coverage, without_bars
+from ingestion.domain.quality import Reason
 from ingestion.domain.windows import Window, to_us
 from ingestion.services.fetch_slice import Fetched
 from ingestion.store import absences, coverage
 from ingestion.store.absences import Absence
 from ingestion.store.coverage import Advance
 from ingestion.store.series import SeriesFacts
+
+_BARS_OF_BAD_VALUES = frozenset(
+    {
+        Reason.MISSING_VALUE,
+        Reason.NON_FINITE,
+        Reason.PRICE_NOT_POSITIVE,
+        Reason.NEGATIVE,
+        Reason.OHLC,
+        Reason.DUPLICATE_CONFLICT,
+    }
+)
 
 
 def judge_finish(fetched: Sequence[Fetched], attempt_ids: Sequence[int]) -> None:
@@ -42,12 +54,18 @@ def judge_finish(fetched: Sequence[Fetched], attempt_ids: Sequence[int]) -> None
 
 
 def _first_bars(fetched: Sequence[Fetched]) -> dict[int, int]:
-    """Return the first bar ever of each series, this batch included."""
+    """Return the first bar ever of each series, this batch included.
+
+    A bar whose values were refused is no price, but shows that the series existed.
+    """
     firsts = coverage.first_bars({one.claimed.series_id for one in fetched})
     for one in fetched:
-        if len(one.bars):
-            series_id, first_us = one.claimed.series_id, int(one.bars.ts[0])
-            firsts[series_id] = min(firsts.get(series_id, first_us), first_us)
+        seen = [row.ts_us for row in one.refused if row.reason in _BARS_OF_BAD_VALUES]
+        seen += [int(one.bars.ts[0])] if len(one.bars) else []
+        for first_us in seen:
+            if first_us is not None:
+                known = firsts.get(one.claimed.series_id, first_us)
+                firsts[one.claimed.series_id] = min(known, first_us)
     return firsts
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
+from ingestion.models import Job
 from tests.cli.conftest import (
     Run,
     command_environment,
@@ -21,6 +22,7 @@ from tests.cli.conftest import (
     request,
     work_until_done,
 )
+from tests.stack.waiting import until
 
 RunJson = Callable[..., Any]
 RANGE = ("--start", "2024-01-01", "--end", "2024-03-31")
@@ -192,6 +194,7 @@ def test_waiting_sees_a_job_through(run: Run) -> None:
 
     def work() -> None:
         try:
+            until(lambda: Job.objects.filter(id=ended[0]).exists(), within=30)
             work_until_done(*ended)
         finally:
             connections.close_all()
@@ -199,7 +202,7 @@ def test_waiting_sees_a_job_through(run: Run) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM job")
         ended.append(cursor.fetchone()[0])
-    worker = threading.Timer(0.5, work)
+    worker = threading.Thread(target=work)
     worker.start()
     result = run("backfill", "synthetic", "--symbols", "SEEN,THRU", *RANGE)
     worker.join()
