@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.db import transaction
 
 from ingestion.store import leases
+from ingestion.store.crashpoints import crash_point
 
 
 def bury_executors(*, host: str, is_alive: Callable[[int, float], bool]) -> int:
@@ -22,4 +23,7 @@ def bury_executors(*, host: str, is_alive: Callable[[int, float], bool]) -> int:
         ]
         if gone:
             leases.bury_executors(gone)
+            crash_point("bury.before_commit")
+    if gone:
+        crash_point("bury.after_commit")
     return len(gone)

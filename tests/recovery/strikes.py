@@ -156,15 +156,20 @@ def kill(name: str) -> Callable[[Field], int]:
     return blow
 
 
-def kill_a_fetcher(field: Field) -> int:
-    """Kill a worker child that holds leases at this moment, or any child if none does."""
+def fetchers_at_work(field: Field) -> list[int]:
+    """List the worker children that hold leases at this moment, or all of them if none does."""
+    alive = {pid for name, pid in field.stack.processes.items() if name.startswith("fetch/")}
     rows = field.sql(
         "SELECT e.pid FROM executor e WHERE EXISTS (SELECT 1 FROM slice s"
         " WHERE s.executor_id = e.id AND s.state = 'leased') ORDER BY e.last_seen DESC"
     )
-    alive = {pid for name, pid in field.stack.processes.items() if name.startswith("fetch/")}
-    busy = [pid for (pid,) in rows if pid in alive]
-    return kill_pid((busy or sorted(alive))[0]) if alive else 0
+    return [pid for (pid,) in rows if pid in alive] or sorted(alive)
+
+
+def kill_a_fetcher(field: Field) -> int:
+    """Kill a worker child that is at work."""
+    found = fetchers_at_work(field)
+    return kill_pid(found[0]) if found else 0
 
 
 def kill_a_backend(field: Field) -> int:
@@ -183,23 +188,21 @@ def flush_the_broker(field: Field) -> int:
 
 
 class Freeze:
-    """Stop a worker child that holds leases until long after they have expired."""
+    """Stop a process until long after its leases have expired; a fetcher at work by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._thaw: threading.Timer | None = None
 
     def __call__(self, field: Field) -> int:
-        alive = {pid for name, pid in field.stack.processes.items() if name.startswith("fetch/")}
-        rows = field.sql(
-            "SELECT DISTINCT e.pid FROM executor e JOIN slice s ON s.executor_id = e.id"
-            " WHERE s.state = 'leased'"
-        )
-        busy = [pid for (pid,) in rows if pid in alive] or sorted(alive)
-        if not busy:
-            return 0
-        os.kill(busy[0], signal.SIGSTOP)
-        self._thaw = threading.Timer(BEYOND_THE_LEASE, _continue, [busy[0]])
-        self._thaw.start()
+        if self._name:
+            pid = field.stack.processes.get(self._name)
+        else:
+            pid = next(iter(fetchers_at_work(field)), None)
+        if pid is not None:
+            os.kill(pid, signal.SIGSTOP)
+            self._thaw = threading.Timer(BEYOND_THE_LEASE, _continue, [pid])
+            self._thaw.start()
         return 0
 
     def wait(self) -> None:

@@ -34,14 +34,16 @@ from tests.stack.waiting import until
 RECOVERY_SECONDS = 30.0
 SECOND = timedelta(seconds=1)
 CONTROL_POINTS = frozenset(
-    point for point in POINTS if point.startswith(("tick.", "plan.", "poll.", "settle.", "reap."))
+    point
+    for point in POINTS
+    if point.startswith(("tick.", "plan.", "poll.", "settle.", "bury.", "reap."))
 )
-# Passed only now and then: when a run begins or ends, at the end of a lease or a job, at an
-# overlap, and in a drain.
+# Passed only now and then: when a run begins or ends, when somebody has died, at the end of a lease
+# or a job, at an overlap, and in a drain.
 SELDOM = frozenset(
     point
     for point in POINTS
-    if point.startswith(("run.", "reap.", "settle.", "covered.", "yield.", "heartbeat."))
+    if point.startswith(("run.", "bury.", "reap.", "settle.", "covered.", "yield.", "heartbeat."))
 )
 # Passed only by slices of several pages, which are few.
 PAGING = ("permit.before_commit", "permit.after_commit")

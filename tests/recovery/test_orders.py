@@ -1,11 +1,10 @@
-"""What people ask of running jobs takes effect within ten seconds, also at the worst moment."""
+"""Historical and polling jobs obey alike: from draft to their end, within ten seconds each time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -33,8 +32,6 @@ def running_field() -> Iterator[Field]:
     with open_field() as running:
         running.stack.start(PROCESSES)
         yield running
-        # A request that hangs would hold up an orderly end.
-        running.stack.hurry()
 
 
 @pytest.fixture
@@ -60,66 +57,6 @@ def attempts(field: Field, jobs: Sequence[int]) -> dict[int, int]:
             " GROUP BY 1",
             list(jobs),
         )
-    )
-
-
-def leased(field: Field, jobs: Sequence[int]) -> int:
-    """Count the leases of jobs."""
-    query = "SELECT count(*) FROM slice WHERE job_id = ANY(%s) AND state = 'leased'"
-    return int(field.value(query, list(jobs)))
-
-
-def asked_of_the_provider(field: Field, symbol: str | None = None) -> int:
-    """Count the requests that have reached the provider."""
-    seen = field.simulator.control.stats().get("polygon", {"requests": 0, "by_symbol": {}})
-    return int(seen["requests"] if symbol is None else seen["by_symbol"].get(symbol, 0))
-
-
-def test_fifty_jobs_obey_within_ten_seconds_beside_a_request_that_hangs(field: Field) -> None:
-    """Pause, resume and cancel reach every job; none holds a lease while paused or cancelled."""
-    field.set_account("polygon", max_in_flight=16, limits=[RateLimit(60, SECOND)])
-    field.simulator.control.arm({"kind": "hang", "symbol": "HUNG"})
-    daily = partial(
-        field.open,
-        provider="polygon",
-        timeframes=(Timeframe.D1,),
-        start=day("2003-01-01"),
-        end=day("2013-03-01"),
-        slice_span=timedelta(days=7),
-    )
-    hung = daily(symbols=("HUNG",), max_concurrency=1)
-    others = [daily(symbols=(f"JOB{number}",)) for number in range(49)]
-    jobs = [hung, *others]
-    until(lambda: set(attempts(field, others)) == set(others), within=60)
-    until(lambda: asked_of_the_provider(field, "HUNG") > 0)
-
-    ask(pause_job, jobs, "paused", field)
-    assert leased(field, jobs) == 0
-    before = attempts(field, others)
-    time.sleep(2)
-    assert attempts(field, others) == before, "a paused job went on"
-
-    asked = asked_of_the_provider(field, "HUNG")
-    ask(resume_job, jobs, "running", field)
-
-    def all_go_on() -> bool:
-        now = attempts(field, others)
-        return all(now[job_id] > before[job_id] for job_id in others)
-
-    until(all_go_on, within=IN_EFFECT_SECONDS)
-    until(lambda: asked_of_the_provider(field, "HUNG") > asked, within=IN_EFFECT_SECONDS)
-
-    ask(cancel_job, jobs, "cancelled", field)
-    assert leased(field, jobs) == 0
-    requests = asked_of_the_provider(field)
-    time.sleep(2)
-    assert asked_of_the_provider(field) == requests, "a cancelled job went on"
-    # The tries that were cut off are in the ledger, and nothing was stored for them.
-    assert field.sql(
-        "SELECT DISTINCT outcome, error_class FROM attempt WHERE job_id = %s", hung
-    ) == [("yielded", "LeaseReleased")]
-    assert not field.sql(
-        "SELECT 1 FROM bar b JOIN slice s USING (series_id) WHERE s.job_id = %s", hung
     )
 
 
