@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -34,8 +34,10 @@ class CannedEdge:
             for opens, closes in sessions
         }
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, depart: Callable[[], None] | None = None) -> Response:
         """Return the page of the session on which the asked window begins."""
+        if depart is not None:
+            depart()
         start_ms = int(request.url.rsplit("/", 2)[1])
         day = datetime.fromtimestamp(start_ms / 1000, UTC).date()
         return Response(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, Protocol
@@ -83,8 +83,13 @@ class Capabilities:
 class Edge(Protocol):
     """Send one request and return the answer, or raise a ProviderError; never a retry inside."""
 
-    def send(self, request: Request) -> Response:
-        """Send one GET."""
+    def send(self, request: Request, *, depart: Callable[[], None] | None = None) -> Response:
+        """Send one GET.
+
+        `depart` is called when nothing is left to do but to send, and may wait: the request leaves
+        when it returns. It may be called again where the way was lost meanwhile. What it raises
+        comes out, and then nothing has left.
+        """
         ...
 
 

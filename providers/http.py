@@ -12,8 +12,9 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -85,21 +86,24 @@ class HttpEdge:
         self._sessions: list[requests.Session] = []
         self._watchdog = Watchdog()
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, depart: Callable[[], None] | None = None) -> Response:
         """Send one GET and return the answer, whatever its status.
 
-        Raises TransientError where the network or the provider fails, ConfigError where the
-        address or the key cannot be used, PayloadError where the answer is too large.
+        `depart` is called on an open connection, right before the request leaves; what it waits
+        does not count against the deadline. Raises TransientError where the network or the provider
+        fails, ConfigError where the address or the key cannot be used, PayloadError where the
+        answer is too large.
         """
         where = self._where(request.url)
         with self._holding(), self._watchdog.watching(self._total_deadline) as watch:
             _sending.watch = watch
+            _sending.depart = depart
             try:
                 return self._exchange(request, where, watch)
             except _FAILURES as failure:
                 error = self._translate(failure, where, watch)
             finally:
-                _sending.watch = None
+                _sending.watch = _sending.depart = None
         # Raised out here, so that the original, whose text may hold the URL, is not its context.
         raise error
 
@@ -238,7 +242,18 @@ class HttpEdge:
 
 
 class _WatchedConnection(HTTPConnection):
-    """Tell the current request's watch on which socket its answer will come."""
+    """Tell the current request's watch on which socket its answer will come.
+
+    A handshake may take longer than a permit is good: the request departs after it.
+    """
+
+    def connect(self) -> None:
+        with _not_departing():
+            super().connect()
+
+    def send(self, data: Any) -> None:
+        _depart(self)
+        super().send(data)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         _attach(self.sock)
@@ -247,6 +262,14 @@ class _WatchedConnection(HTTPConnection):
 
 class _WatchedTlsConnection(HTTPSConnection):
     """Do the same on TLS."""
+
+    def connect(self) -> None:
+        with _not_departing():
+            super().connect()
+
+    def send(self, data: Any) -> None:
+        _depart(self)
+        super().send(data)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         _attach(self.sock)
@@ -282,6 +305,35 @@ _ADDRESS_ERRORS: Final = (
     urllib3.exceptions.LocationParseError,
     http.client.InvalidURL,
 )
+
+
+@contextmanager
+def _not_departing() -> Iterator[None]:
+    """Let what a proxy is told pass: it is not the request."""
+    depart, _sending.depart = getattr(_sending, "depart", None), None
+    try:
+        yield
+    finally:
+        _sending.depart = depart
+
+
+def _depart(connection: HTTPConnection) -> None:
+    """Call what the request waits for, once, with the connection open before and after it."""
+    depart: Callable[[], None] | None = getattr(_sending, "depart", None)
+    if depart is None:
+        return
+    while True:
+        if connection.sock is None:
+            connection.connect()
+        begun = time.monotonic()
+        depart()
+        _sending.watch.allow(time.monotonic() - begun)
+        if connection.is_connected:
+            _sending.depart = None
+            return
+        # The server had enough of waiting. Not close(): the request is being written.
+        connection.sock.close()
+        connection.sock = None
 
 
 def _attach(connected: socket.socket | None) -> None:

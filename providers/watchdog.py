@@ -23,6 +23,10 @@ class Watch:
         """Return the seconds left, never below zero."""
         return max(0.0, self.deadline - time.monotonic())
 
+    def allow(self, seconds: float) -> None:
+        """Move the deadline by a time that was waited on purpose."""
+        self.deadline += seconds
+
     def attach(self, connected: socket.socket) -> None:
         """Name the socket that is cut when time is up."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -202,16 +203,20 @@ def _fetch_pages(
     pages: list[Page] = []
     token: str | None = None
     while True:
+        depart = functools.partial(
+            _depart,
+            claimed=claimed,
+            permits=permits,
+            permit=permit,
+            tally=tally,
+            requests=tally.requests + 1,
+        )
         try:
-            permits.wait(permit, job_id=claimed.job_id, waited=tally.waited)
+            page = _fetch_page(query, token=token, access=access, depart=depart, tally=tally)
         except NoPermit:
             if pages and pages[-1].resume_from:
                 return pages, pages[-1].resume_from
             raise
-        tally.begun_at = permits.database_time()
-        crash_point("fetch.before_request")
-        try:
-            page = _fetch_page(query, token=token, access=access, tally=tally)
         except NoData:
             return pages, None  # what earlier pages brought stays true
         pages.append(page)
@@ -221,6 +226,21 @@ def _fetch_pages(
         if page.resume_from and stopped(claimed.job_id):
             return pages, page.resume_from
         permit = permits.EXPIRED
+
+
+def _depart(
+    *,
+    claimed: Claimed,
+    permits: PermitDesk,
+    permit: tuple[float, float],
+    tally: Tally,
+    requests: int,
+) -> None:
+    """Wait for the moment at which a request may leave, and count it; raises NoPermit."""
+    permits.wait(permit, job_id=claimed.job_id, waited=tally.waited)
+    tally.requests = requests
+    tally.begun_at = permits.database_time()
+    crash_point("fetch.before_request")
 
 
 def _require_key(access: Access) -> None:
@@ -234,9 +254,17 @@ def _require_key(access: Access) -> None:
         )
 
 
-def _fetch_page(query: BarQuery, *, token: str | None, access: Access, tally: Tally) -> Page:
+def _fetch_page(
+    query: BarQuery,
+    *,
+    token: str | None,
+    access: Access,
+    depart: Callable[[], None],
+    tally: Tally,
+) -> Page:
     adapter = access.adapter
     if not adapter.capabilities.networked:
+        depart()
         page = adapter.fetch_page(
             query,
             token=token,
@@ -244,13 +272,11 @@ def _fetch_page(query: BarQuery, *, token: str | None, access: Access, tally: Ta
             base_url=access.base_url,
             edge=access.edge,
         )
-        tally.requests += 1
     else:
         request = adapter.build_request(
             query, token=token, credentials=access.credentials, base_url=access.base_url
         )
-        tally.requests += 1
-        response = access.edge.send(request)
+        response = access.edge.send(request, depart=depart)
         large = len(response.body) > _LARGE_BODY
         with _DECODING if large else contextlib.nullcontext():
             page = adapter.parse(query, response)

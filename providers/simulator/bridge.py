@@ -12,7 +12,7 @@ from providers.types import BarQuery, Credentials, Request
 class NoEdge:
     """Stand where an HTTP edge is expected by a provider that needs none."""
 
-    def send(self, request: Request) -> Any:
+    def send(self, request: Request, *, depart: object = None) -> Any:
         """Refuse."""
         raise TypeError(f"the synthetic provider must not ask {request.url}")
 

@@ -53,5 +53,5 @@ def wait_for(what: str, condition: Callable[[], bool], *, within: float) -> floa
     while not condition():
         seconds = time.monotonic() - begun
         assert seconds < within, f"{what}: not within {within:g} s"
-        time.sleep(0.05)
+        time.sleep(0.2)  # seldom enough to leave the processor to the workers
     return time.monotonic() - begun

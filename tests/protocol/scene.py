@@ -323,7 +323,7 @@ def make_due(job_id: int) -> None:
 class RefusingEdge:
     """Stand where no request may be sent."""
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, depart: Callable[[], None] | None = None) -> Response:
         """Refuse."""
         raise AssertionError(f"a request was sent to {request.url}")
 
@@ -335,8 +335,10 @@ class RecordingEdge:
         self.requests: list[Request] = []
         self._answer = answer
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, *, depart: Callable[[], None] | None = None) -> Response:
         """Remember the request and answer it."""
+        if depart is not None:
+            depart()
         self.requests.append(request)
         return self._answer(request)
 

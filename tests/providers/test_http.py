@@ -355,3 +355,48 @@ def test_an_answer_larger_than_the_cap_is_let_in_alone() -> None:
     budget = ByteBudget(10)
     with edge_and_server(answer(b"x" * 600), byte_budget=budget) as (edge, server):
         assert len(edge.send(Request(url=server.url)).body) == 600
+
+
+def test_a_request_departs_from_an_open_connection() -> None:
+    """What holds a request back does so after the handshake, and only once."""
+    calls: list[tuple[int, int]] = []
+    with edge_and_server(answer(b"{}")) as (edge, server):
+
+        def depart() -> None:
+            deadline = time.monotonic() + 5
+            while not server.connections and time.monotonic() < deadline:
+                time.sleep(0.01)
+            calls.append((server.connections, len(server.requests)))
+
+        for _ in range(2):
+            edge.send(Request(url=f"{server.url}/v1/x"), depart=depart)
+        assert calls == [(1, 0), (1, 1)]
+
+
+def test_nothing_leaves_where_departing_fails() -> None:
+    """Who may not send raises, whatever it is, and the provider sees no request."""
+    with edge_and_server(answer(b"{}")) as (edge, server):
+
+        def depart() -> None:
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            edge.send(Request(url=f"{server.url}/v1/x"), depart=depart)
+        assert edge.send(Request(url=f"{server.url}/v1/y")).status == 200
+        assert [head.split()[1] for head in server.requests] == [b"/v1/y"]
+
+
+def test_a_connection_that_was_given_up_meanwhile_is_replaced() -> None:
+    """A server that has enough of waiting costs no request: it departs from a new connection."""
+    departures: list[int] = []
+    with edge_and_server(answer(b"{}")) as (edge, server):
+
+        def depart() -> None:
+            departures.append(server.connections)
+            if len(departures) == 2:
+                server.hang_up()
+
+        for _ in range(2):
+            assert edge.send(Request(url=f"{server.url}/v1/x"), depart=depart).status == 200
+        assert len(departures) == 3
+        assert (server.connections, len(server.requests)) == (2, 2)
