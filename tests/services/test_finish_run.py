@@ -90,7 +90,7 @@ def db(committing: None) -> None:  # noqa: F811 the fixture
     """Let tests commit; by this name pytest-django learns that the test database is needed."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """Run a provider of invented prices that strikes each symbol in its own way."""
     rules = [
