@@ -28,7 +28,7 @@ from ingestion.services.fetch_slice import (
 from ingestion.services.heart import Heart
 from ingestion.services.permits import PermitDesk, permit_at
 from ingestion.store import budgets, leases
-from ingestion.store.claim import HORIZON_US, Claim, Claimed, claim
+from ingestion.store.claim import Claim, Claimed, claim
 from ingestion.store.clock import read_clock
 from ingestion.store.crashpoints import crash_point
 from ingestion.store.series import SeriesFacts, load_facts
@@ -244,18 +244,13 @@ class _Run:
 
     def _part(self) -> None:
         """Wait a little for what is out, then give the rest back; late answers are fenced."""
-        # Permits reach that far ahead, and nobody else could use those that are taken.
-        self._await_out(HORIZON_US / 1e6)
         self._permits.stop()
-        self._await_out(PARTING_SECONDS)
+        deadline = time.monotonic() + PARTING_SECONDS
+        while self._out and time.monotonic() < deadline:
+            self._collect(timeout=0.1)
         for one in self._out.values():
             self._committer.add(self._untouched(one))
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _await_out(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self._out and time.monotonic() < deadline:
-            self._collect(timeout=0.1)
 
     def _untouched(self, one: Claimed) -> Yielded:
         return Yielded.of(one, self._facts[one.series_id])
