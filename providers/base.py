@@ -6,10 +6,11 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
 from providers.errors import UnsupportedRequest
+from providers.instruments import Listing
 from providers.types import (
     Adjustment,
     Anchor,
@@ -153,6 +154,27 @@ class Adapter(ABC):
                     f"ask for anchor {capability.anchor}"
                 )
         return capability
+
+    def reach(self, query: BarQuery) -> tuple[datetime, datetime] | None:
+        """Return the stamps [first, end) that the provider holds of the query's series.
+
+        None, the usual answer: not known without asking. The query's own window is ignored.
+        """
+        return None
+
+    def guess_listing(self, vendor_symbol: str) -> Listing | None:
+        """Read what the spelling of a symbol alone says of it, without asking the provider."""
+        return None
+
+    def build_listing_request(
+        self, vendor_symbol: str, *, credentials: Credentials, base_url: str
+    ) -> Request | None:
+        """Build the request that looks one symbol up; None where the provider has none."""
+        return None
+
+    def parse_listing(self, vendor_symbol: str, response: Response) -> Listing:
+        """Read the answer to `build_listing_request`; raises the ProviderError it means."""
+        raise self._unsupported("facts about symbols")
 
     def _unsupported(self, what: str) -> UnsupportedRequest:
         return UnsupportedRequest(f"{self.name} does not serve {what}", provider=self.name)

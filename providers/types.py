@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from providers.errors import UnknownTimeframe
+from providers.instruments import CorporateAction
 
 if TYPE_CHECKING:
     from providers.bars import Bars
@@ -159,7 +160,8 @@ class Page:
     yet delivered, set only by providers that page in ascending order; it lets finished pages be
     committed before the last one. `proven_until` is the exclusive stamp up to which silence means
     "no bar"; None means up to the end of the query. `raw_row(i)` returns row i as the provider
-    sent it, JSON-serialisable, for the quarantine.
+    sent it, JSON-serialisable, for the quarantine. `actions` are the corporate actions with an
+    ex-date inside the query's window, where the provider sends them along.
     """
 
     bars: Bars
@@ -169,3 +171,4 @@ class Page:
     raw_row: Callable[[int], object]
     payload_sha: str
     payload_bytes: int
+    actions: tuple[CorporateAction, ...] = ()

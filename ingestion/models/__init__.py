@@ -5,9 +5,17 @@ from ingestion.models.audit import AuditEvent
 from ingestion.models.bar import Bar, BarRevision, Quarantine
 from ingestion.models.coverage import Coverage, EmptyProof, MissingSession, VenueSession
 from ingestion.models.definition import JobDefinition, RetryClass
-from ingestion.models.instrument import Instrument, ProviderSymbol, Series
+from ingestion.models.file_source import FileSource
+from ingestion.models.instrument import (
+    CorporateActionRecord,
+    Instrument,
+    ProviderSymbol,
+    Series,
+    Watchlist,
+)
 from ingestion.models.job import Attempt, Checkpoint, Executor, FetchRun, Job, Slice
 from ingestion.models.schedule import Schedule, Slot
+from ingestion.models.target import OutboxEntry, Target
 
 __all__ = [
     "Account",
@@ -17,14 +25,17 @@ __all__ = [
     "BarRevision",
     "Budget",
     "Checkpoint",
+    "CorporateActionRecord",
     "Coverage",
     "EmptyProof",
     "Executor",
     "FetchRun",
+    "FileSource",
     "Instrument",
     "Job",
     "JobDefinition",
     "MissingSession",
+    "OutboxEntry",
     "ProviderSymbol",
     "Quarantine",
     "RetryClass",
@@ -32,5 +43,7 @@ __all__ = [
     "Series",
     "Slice",
     "Slot",
+    "Target",
     "VenueSession",
+    "Watchlist",
 ]

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import DateTimeRangeField
 from django.contrib.postgres.indexes import GistIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from ingestion.models.fields import TstzMultirangeField
@@ -13,10 +14,14 @@ from ingestion.models.instrument import Series
 
 
 class Coverage(models.Model):
-    """Keep the loaded windows of a series in stamp space."""
+    """Keep the loaded windows of a series in stamp space.
+
+    `doubted` was loaded once and is to be fetched again as a reconciliation; its bars stay.
+    """
 
     series = models.OneToOneField(Series, on_delete=models.CASCADE, primary_key=True)
     loaded = TstzMultirangeField()
+    doubted = TstzMultirangeField(db_default=RawSQL("'{}'::tstzmultirange", []))
     first_ts = models.DateTimeField(null=True, help_text="the first bar ever stored")
     updated_at = models.DateTimeField(db_default=Now())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.postgres.fields import DateTimeRangeField
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
@@ -52,6 +52,20 @@ class Job(models.Model):
     max_concurrency = models.PositiveSmallIntegerField(default=5)
     tries = models.PositiveSmallIntegerField(default=5)
     retry_class = models.CharField(max_length=32, default="fast")
+    retry_delay = models.FloatField(
+        null=True, blank=True, help_text="seconds; the base of the retry class otherwise"
+    )
+    validate = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="without it only what no table can hold is refused",
+    )
+    targets = ArrayField(
+        models.CharField(max_length=64),
+        null=True,
+        blank=True,
+        help_text="names of targets to feed; empty list: none, null: all that match",
+    )
     spec = models.JSONField()
     plan_cursor = models.JSONField(null=True, blank=True)
     planned = models.BooleanField(default=False)
