@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
+BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --constraint constraints.txt
 ARGS ?=
 
@@ -50,7 +51,7 @@ endif
 drill: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -m drill $(ARGS)
 
-bench: $(RUNTIME)
+bench: $(BENCH)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(DEVELOPMENT)
@@ -74,4 +75,9 @@ $(RUNTIME): $(BIN)/python pyproject.toml constraints.txt
 $(DEVELOPMENT): $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing mdc, its pinned dependencies and the development tools into $(VENV) ..."
 	@$(PIP) --editable '.[dev]'
+	@touch $(RUNTIME) $@
+
+$(BENCH): $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing mdc and the tools it is measured against into $(VENV) ..."
+	@$(PIP) --editable '.[bench]'
 	@touch $(RUNTIME) $@
