@@ -11,7 +11,10 @@ from django.db.models.functions import Now
 class Target(models.Model):
     """Declare one place that receives committed bars; its filters are null for "all".
 
-    `config` is what its kind needs, never a secret: those are read from the environment.
+    `config` is what its kind needs, never a secret: those are read from the environment. A target
+    that is not `enabled` delivers nothing, while its outbox goes on collecting. `batch` names the
+    entries of the delivery that was begun last and is not over, the last of them up to the stamp
+    `batch_until`: another try repeats exactly that.
     """
 
     KINDS = ("parquet", "bus", "webhook")
@@ -28,6 +31,8 @@ class Target(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     next_attempt_at = models.DateTimeField(db_default=Now())
+    batch = ArrayField(models.BigIntegerField(), null=True, blank=True)
+    batch_until = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, help_text="deliveries failed in a row")
     error = models.TextField(blank=True)
     delivered_bars = models.PositiveBigIntegerField(default=0)
@@ -59,13 +64,16 @@ class Target(models.Model):
 class OutboxEntry(models.Model):
     """Say that bars of one committed slice are still to be delivered to one target.
 
-    Written in the transaction that stored the bars, deleted once they are delivered.
+    Written in the transaction that stored the bars, deleted once they are delivered. What is due
+    are the bars of the window that this attempt or a later one wrote, as they are at delivery;
+    `attempt_id` 0 asks for all of them. `rows` bounds how many that were.
     """
 
     target = models.ForeignKey(Target, on_delete=models.CASCADE, related_name="outbox")
     series_id = models.IntegerField()
     window = DateTimeRangeField()
     attempt_id = models.BigIntegerField()
+    rows = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
