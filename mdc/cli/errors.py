@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import IO, Any
+from typing import Any
 
 import click
 import psycopg
@@ -14,12 +14,21 @@ from ingestion.domain.errors import BadRequest, MdcError, StoreFull, StoreUnavai
 from ingestion.domain.expectation import OutsideCalendar
 from ingestion.domain.retry import UnknownRetryClass
 from ingestion.domain.states import ForbiddenTransition
+from mdc.cli.spoken import FAILED, INTERRUPTED, WRONG_USAGE, Spoken, SpokenUsage
+from mdc.cli.words import spread
 from providers.errors import ProviderError, UnknownProvider, UnknownTimeframe, UnsupportedRequest
 from providers.venues import UnknownVenue
 
-FAILED = 1
-WRONG_USAGE = 2
-INTERRUPTED = 130
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "WRONG_USAGE",
+    "SpeakingCommand",
+    "Spoken",
+    "SpokenUsage",
+    "speak",
+]
+
 # PostgreSQL cannot start without room for one more segment of its log (16 MiB).
 _LEAST_FREE_BYTES = 32 * 1024 * 1024
 
@@ -37,24 +46,12 @@ _FAILURES = (MdcError, ProviderError, ForbiddenTransition)
 _DATABASE = (DatabaseError, InterfaceError, psycopg.Error)
 
 
-class Spoken(click.ClickException):
-    """Carry one sentence for the person at the terminal; the command has failed."""
-
-    exit_code = FAILED
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the sentence to standard error."""
-        click.echo(f"mdc: {self.format_message()}", file=file, err=file is None)
-
-
-class SpokenUsage(Spoken):
-    """Carry one sentence about a command that cannot be meant."""
-
-    exit_code = WRONG_USAGE
-
-
 class SpeakingCommand(click.Command):
     """Run a command, answering expected errors with a sentence instead of a traceback."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, lists of several words included."""
+        return super().parse_args(ctx, spread(args, self.get_params(ctx)))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the callback."""

@@ -9,12 +9,14 @@ from typing import Final
 
 import click
 
-from mdc.cli.errors import SpokenUsage
+from mdc.cli.spoken import SpokenUsage
+from mdc.cli.words import split_list
 from providers.base import RateLimit
 from providers.errors import UnknownTimeframe
 from providers.types import Timeframe
 
 _YEARS: Final = range(1800, 2200)
+_LONGEST_DELAY: Final = 86_400
 _UNITS: Final = {
     "s": timedelta(seconds=1),
     "sec": timedelta(seconds=1),
@@ -96,17 +98,31 @@ def span(text: str) -> timedelta:
     return unit * int(found[1])
 
 
+def delay(text: str) -> float:
+    """Read seconds (0.5, 30) or a span (2min) and return seconds."""
+    cleaned = text.strip()
+    if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", cleaned):
+        seconds = float(cleaned)
+    else:
+        try:
+            seconds = span(cleaned).total_seconds()
+        except click.BadParameter:
+            raise click.BadParameter(
+                f"{text!r} is no delay; write seconds such as 0.5, or a span such as 2min"
+            ) from None
+    if not 0 < seconds <= _LONGEST_DELAY:
+        raise click.BadParameter(
+            f"a delay of {text} cannot be kept; give more than 0 s, at most 1d"
+        )
+    return seconds
+
+
 def timeframes(text: str) -> tuple[Timeframe, ...]:
     """Read one or several timeframes, separated by commas."""
     try:
         return tuple(Timeframe.parse(part) for part in split_list(text))
     except UnknownTimeframe as error:
         raise click.BadParameter(str(error)) from None
-
-
-def split_list(text: str) -> list[str]:
-    """Return the comma-separated parts without blanks."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def join_symbols(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-import mdc.cli.apps_ready  # noqa: F401
+import mdc.all_apps_ready  # noqa: F401
 
 # isort: split
 from ingestion.tasks import tick as tick_task

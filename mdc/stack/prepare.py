@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection
 
-import mdc.cli.apps_ready  # noqa: F401
+import mdc.all_apps_ready  # noqa: F401
 
 # isort: split
 from ingestion.services.ensure_periodic_tasks import ensure_periodic_tasks

@@ -1,0 +1,359 @@
+"""The options that commands have in common, each defined once.
+
+A decorator hands the command one keyword argument, read and checked:
+
+    @click.command(cls=SpeakingCommand)
+    @options.symbols()              symbols: tuple[str, ...]; --watchlist and @files included
+    @options.timeframes()           timeframes: tuple[Timeframe, ...]
+    @options.provider()             provider: str | None, a known name
+    @options.hours()                hours: Hours
+    @options.window()               start, end: Given | None, in order
+    @options.as_json()              as_json: bool
+
+`named_provider` takes the provider as the first word, as --provider, or --mock in its place.
+Commands must be SpeakingCommands: those read lists of several words.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import mdc.cli.apps_ready  # noqa: F401
+
+# isort: split
+from ingestion.domain.retry import RETRY_CLASSES
+from ingestion.services.show_watchlist import symbols_of
+from mdc.cli import inputs
+from mdc.cli.output import error_console
+from mdc.cli.spoken import SpokenUsage
+from mdc.cli.words import ListOption, split_words
+from providers.registry import adapter_names, get_adapter
+from providers.types import Hours, Timeframe
+
+MOCK_PROVIDER = "synthetic"
+NO_TARGETS = "none"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def together(*decorators: Decorator[Command]) -> Decorator[Command]:
+    """Apply several options as one, in the order in which --help lists them."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def _before(prepare: Callable[[dict[str, Any]], None]) -> Decorator[Command]:
+    """Let `prepare` rewrite the keyword arguments before the command sees them."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def prepared(**given: Any) -> Any:
+            prepare(given)
+            return command(**given)
+
+        return prepared  # type: ignore[return-value]
+
+    return decorate
+
+
+def symbols(
+    *, required: bool = False, help: str = "Only these; several words, commas or @file."
+) -> Decorator[Command]:
+    """Take --symbols (--symbol, --assets) and --watchlist as one tuple, each symbol once."""
+
+    def prepare(given: dict[str, Any]) -> None:
+        typed, lists = given["symbols"], given.pop("watchlists")
+        found = split_words(typed)
+        if lists:
+            found += [one for one in symbols_of(lists) if one not in found]
+        if (required or typed) and not found:
+            raise SpokenUsage(
+                "name at least one symbol: --symbols AAPL MSFT, --symbols @file or --watchlist NAME"
+            )
+        given["symbols"] = tuple(found)
+
+    return together(
+        click.option(
+            "--symbols",
+            "--symbol",
+            "--assets",
+            "symbols",
+            cls=ListOption,
+            metavar="A B|A,B|@FILE",
+            help=help,
+        ),
+        click.option(
+            "--watchlist",
+            "--watchlists",
+            "watchlists",
+            cls=ListOption,
+            callback=_split,
+            metavar="NAME",
+            help="The symbols of a watchlist; see `mdc watchlist`.",
+        ),
+        _before(prepare),
+    )
+
+
+def timeframes(
+    *, default: tuple[str, ...] = (), help: str = "Bar lengths: 1m 5m 15m 30m 1h 4h 1d 1w 1mo."
+) -> Decorator[Command]:
+    """Take --timeframe (--timeframes), in any spelling that Timeframe.parse reads."""
+    return click.option(
+        "--timeframe",
+        "--timeframes",
+        "timeframes",
+        cls=ListOption,
+        type=inputs.timeframes,
+        default=default,
+        show_default=bool(default),
+        callback=_join,
+        metavar="T T|T,T",
+        help=help,
+    )
+
+
+def provider(*, help: str = "Only this provider.") -> Decorator[Command]:
+    """Take --provider and refuse a name that nobody knows."""
+
+    def prepare(given: dict[str, Any]) -> None:
+        if given["provider"] is not None:
+            given["provider"] = get_adapter(given["provider"]).name
+
+    return together(click.option("--provider", metavar="NAME", help=help), _before(prepare))
+
+
+def named_provider(*, required: bool) -> Decorator[Command]:
+    """Take the provider as the first word or as --provider; --mock puts made-up prices there.
+
+    A word after a list of symbols belongs to that list: where it left the command without a
+    provider, the command says so instead of guessing.
+    """
+
+    def prepare(given: dict[str, Any]) -> None:
+        positional, named = given["provider"], given.pop("named_provider")
+        if positional and named and positional != named:
+            raise SpokenUsage(f"two providers are named, {positional} and {named}; keep one")
+        chosen = positional or named
+        if given.pop("mock"):
+            chosen = _mock(in_place_of=chosen)
+        if chosen is None:
+            _check_unnamed(given["symbols"], required=required)
+        given["provider"] = get_adapter(chosen).name if chosen else None
+
+    return together(
+        click.argument("provider", required=False),
+        click.option("--provider", "named_provider", metavar="NAME", help="The provider."),
+        click.option(
+            "--mock",
+            is_flag=True,
+            help="Made-up prices of the provider 'synthetic' instead; needs no network.",
+        ),
+        _before(prepare),
+    )
+
+
+def _mock(*, in_place_of: str | None) -> str:
+    instead = ""
+    if in_place_of is not None and in_place_of != MOCK_PROVIDER:
+        instead = f" instead of {get_adapter(in_place_of).name}"
+    error_console().print(
+        f"Mock: made-up prices, stored under the provider '{MOCK_PROVIDER}'{instead};"
+        " no network is used.",
+        soft_wrap=True,
+    )
+    return MOCK_PROVIDER
+
+
+def _check_unnamed(words: Sequence[str], *, required: bool) -> None:
+    known = adapter_names()
+    misread = [word for word in words if word in known]
+    if misread:
+        raise SpokenUsage(
+            f"{misread[-1]} stands in the list of symbols and counts as one; name the provider"
+            f" before the list or as --provider {misread[-1]}"
+        )
+    if required:
+        raise SpokenUsage(
+            f"name one provider, as the first word or as --provider: {', '.join(known)}"
+        )
+
+
+def hours() -> Decorator[Command]:
+    """Take --hours as Hours."""
+
+    def prepare(given: dict[str, Any]) -> None:
+        given["hours"] = Hours(given["hours"])
+
+    return together(
+        click.option(
+            "--hours",
+            type=click.Choice([one.value for one in Hours]),
+            default=Hours.REGULAR.value,
+            show_default=True,
+            help="Which part of the day the series holds.",
+        ),
+        _before(prepare),
+    )
+
+
+def window(
+    *,
+    start_required: bool = False,
+    start_help: str = "First day (UTC).",
+    end_help: str = "Last day, included; a time such as 2024-01-31T15:00Z is excluded.",
+) -> Decorator[Command]:
+    """Take --start (--start-date) and --end (--end-date); a window that ends first is refused."""
+
+    def prepare(given: dict[str, Any]) -> None:
+        inputs.check_order(start=given["start"], end=given["end"])
+
+    return together(
+        start(required=start_required, help=start_help),
+        click.option(
+            "--end", "--end-date", "end", type=inputs.moment, metavar="DATE", help=end_help
+        ),
+        _before(prepare),
+    )
+
+
+def start(*, required: bool = False, help: str = "First day (UTC).") -> Decorator[Command]:
+    """Take --start (--start-date) alone."""
+    return click.option(
+        "--start",
+        "--start-date",
+        "start",
+        type=inputs.moment,
+        required=required,
+        metavar="DATE",
+        help=help,
+    )
+
+
+def venue() -> Decorator[Command]:
+    """Take --venue."""
+    return click.option(
+        "--venue", metavar="MIC", help="Calendar of symbols of which nothing is known yet."
+    )
+
+
+def priority(*, default: int) -> Decorator[Command]:
+    """Take --priority."""
+    return click.option(
+        "--priority",
+        type=click.IntRange(0, 255),
+        help=f"Higher goes first.  [default: {default}]",
+    )
+
+
+def effort() -> Decorator[Command]:
+    """Take how hard and how patiently a job may try, what it refuses and whom it feeds."""
+    return together(
+        click.option(
+            "--rate-limit", type=inputs.rate, metavar="N/TIME", help="5/s, 60/min ...; only lowers."
+        ),
+        click.option(
+            "--max-workers",
+            "--max-concurrency",
+            "max_concurrency",
+            type=click.IntRange(1, 1000),
+            metavar="N",
+            help="Slices in work at once.",
+        ),
+        click.option(
+            "--max-retries",
+            type=click.IntRange(0, 100),
+            metavar="N",
+            help="Tries after the first one, per slice.",
+        ),
+        click.option(
+            "--retry-delay",
+            type=inputs.delay,
+            metavar="SECONDS|SPAN",
+            help="First delay before another try; it grows as the retry class says.",
+        ),
+        click.option(
+            "--retry-class",
+            default="fast",
+            show_default=True,
+            metavar="NAME",
+            help=f"{', '.join(RETRY_CLASSES)}, or one of your own.",
+        ),
+        click.option("--slices-per-round", type=click.IntRange(1, 1000), help="Taken in one go."),
+        click.option(
+            "--slice-span", type=inputs.span, metavar="SPAN", help="30d, 2h ...: width of one."
+        ),
+        click.option(
+            "--no-validate",
+            "validate",
+            flag_value=False,
+            default=True,
+            type=bool,
+            help="Store odd bars too. Still refused is what no table can hold: no valid time, no"
+            " or infinite prices, contradicting duplicates, bars outside the window asked for.",
+        ),
+        click.option(
+            "--targets",
+            "--target",
+            "targets",
+            cls=ListOption,
+            callback=_targets,
+            metavar="NAME,NAME|none",
+            help="Targets to feed.  [default: all that match]",
+        ),
+    )
+
+
+def following() -> Decorator[Command]:
+    """Take how a command shows the job that it waits for."""
+    return together(
+        click.option(
+            "-v", "--verbose", is_flag=True, help="One line for each series as it finishes."
+        ),
+        click.option(
+            "--progress-file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Keep the job's state there as JSON, replaced at each look.",
+        ),
+    )
+
+
+def as_json(help: str = "Print one JSON object.") -> Decorator[Command]:
+    """Take --json."""
+    return click.option("--json", "as_json", is_flag=True, help=help)
+
+
+def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(split_words(value))
+
+
+def _targets(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """Return None where nothing was said, and nothing for `none`."""
+    names = tuple(split_words(value))
+    if not value:
+        return None
+    if NO_TARGETS in names:
+        if len(names) > 1:
+            raise SpokenUsage("--targets none feeds no target; leave the other names out")
+        return ()
+    return names
+
+
+def _join(
+    ctx: click.Context, param: click.Parameter, value: tuple[tuple[Timeframe, ...], ...]
+) -> tuple[Timeframe, ...]:
+    return tuple(dict.fromkeys(one for group in value for one in group))
