@@ -49,7 +49,12 @@ from ingestion.store.copyformat import (
     encode_rows,
     wire_cursor,
 )
-from ingestion.store.partitions import MissingPartition, missing_years
+from ingestion.store.partitions import (
+    FIRST_YEAR,
+    MissingPartition,
+    missing_years,
+    partition_of,
+)
 from providers.bars import Bars
 
 LOCK_CLASS = 7301
@@ -125,7 +130,11 @@ FROM (
 
 _ARRAYS = ", ".join(f"%({name})s::{_SQL_TYPES[wire]}" for name, wire in _SENT.items())
 
-_COPY = f"COPY bar ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT binary)"
+_COPY = f"COPY {{table}} ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT binary)"
+
+# Straight into a partition COPY is a seventh faster than through the parent; a smaller part does
+# not earn the look at the catalogue.
+_ROWS_WORTH_A_PARTITION = 5_000
 
 # Both parts see the table as it was before the statement: the first keeps the final versions that
 # the second replaces. The clock may stand still or step back; a row's versions never do.
@@ -289,15 +298,19 @@ def _insert(
     }
     values = {**rows, "known_from": np.full(count, to_us(known_from))}
     columns = [Column(wire, values[name], absent.get(name)) for name, wire in _COLUMNS.items()]
+    parts = _partitions(connection, rows["ts"])
     try:
         with (
             transaction.atomic(using=connection.alias),
             connection.wrap_database_errors,
             _cursor(connection) as cursor,
-            cursor.copy(_COPY) as copy,
         ):
-            for buffer in encode_rows(columns):
-                copy.write(buffer)
+            for table, part in parts.items():
+                with cursor.copy(_COPY.format(table=table)) as copy:
+                    for buffer in encode_rows(
+                        columns if part is None else [one.take(part) for one in columns]
+                    ):
+                        copy.write(buffer)
     except IntegrityError as error:
         if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
             return False
@@ -305,6 +318,25 @@ def _insert(
             raise _missing_partition(connection, rows["ts"]) from error
         raise
     return True
+
+
+def _partitions(
+    connection: BaseDatabaseWrapper, stamps: Keys
+) -> dict[str, NDArray[np.bool_] | None]:
+    """Return where to copy rows to, each place with its rows; None means all of them.
+
+    Reading has locked the parent, so that a partition seen attached stays so until the end.
+    """
+    first, last = from_us(stamps.min()).year, from_us(stamps.max()).year
+    years = range(first, last + 1)
+    if first < FIRST_YEAR or len(stamps) < _ROWS_WORTH_A_PARTITION * len(years):
+        return {"bar": None}
+    if missing_years(connection, first_year=first, last_year=last):
+        return {"bar": None}
+    if first == last:
+        return {partition_of(first): None}
+    year = stamps.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970
+    return {partition_of(one): year == one for one in np.unique(year).tolist()}
 
 
 def _missing_partition(connection: BaseDatabaseWrapper, stamps: Keys) -> MissingPartition:

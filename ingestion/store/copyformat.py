@@ -64,6 +64,11 @@ class Column:
     values: Values
     absent: Mask | None = None
 
+    def take(self, rows: Mask) -> Column:
+        """Select rows by mask, in their order."""
+        absent = None if self.absent is None else self.absent[rows]
+        return Column(self.type, self.values[rows], absent)
+
 
 def encode_rows(columns: Sequence[Column]) -> Iterator[bytes | bytearray]:
     """Yield a complete binary COPY stream of the columns in buffers of about CHUNK_BYTES.

@@ -32,6 +32,11 @@ class MissingPartition(RuntimeError):
         self.years = years
 
 
+def partition_of(year: int) -> str:
+    """Name the partition of a year, from FIRST_YEAR on."""
+    return f"bar_y{year:d}"
+
+
 def missing_years(connection: BaseDatabaseWrapper, *, first_year: int, last_year: int) -> list[int]:
     """Return the years of [first_year, last_year] that have no partition, in order.
 
@@ -58,8 +63,8 @@ def ensure_partitions(
         years = missing_years(connection, first_year=first_year, last_year=last_year)
         for year in years:
             cursor.execute(
-                f"CREATE TABLE IF NOT EXISTS bar_y{year:d} (LIKE bar INCLUDING ALL);"
-                f"ALTER TABLE bar ATTACH PARTITION bar_y{year:d} FOR VALUES "
+                f"CREATE TABLE IF NOT EXISTS {partition_of(year)} (LIKE bar INCLUDING ALL);"
+                f"ALTER TABLE bar ATTACH PARTITION {partition_of(year)} FOR VALUES "
                 f"FROM ('{year:04d}-01-01 00:00:00+00') TO ('{year + 1:04d}-01-01 00:00:00+00')"
             )
     return years

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from django.db import connection, connections, transaction
 from pytest_django import DjangoDbBlocker
 
-from ingestion.store.bars import write_bars
-from ingestion.store.partitions import ensure_partitions, missing_years
-from tests.store.stored_bars import batch, clean_up_committed, counts, in_thread, minutes, write
+from ingestion.domain.windows import MINUTE_US, to_us
+from ingestion.store.bars import SeriesBars, write_bars
+from ingestion.store.partitions import MissingPartition, ensure_partitions, missing_years
+from providers.bars import Bars
+from tests.store.stored_bars import (
+    batch,
+    clean_up_committed,
+    counts,
+    in_thread,
+    minutes,
+    stored_columns,
+    write,
+)
 
 
 @pytest.mark.django_db
@@ -46,6 +58,44 @@ def test_a_new_partition_has_the_key():
         [(definition,)] = cursor.fetchall()
     assert "UNIQUE" in definition
     assert "(series_id, ts, sequence)" in definition
+
+
+def _two_years() -> tuple[Bars, SeriesBars]:
+    """Give 12,000 bars on both sides of a new year: enough to go straight into partitions."""
+    turn = to_us(datetime(2024, 1, 1, tzinfo=UTC))
+    bars = minutes(12_000, ts=turn + (np.arange(12_000) - 6_000) * MINUTE_US)
+    window = SeriesBars(
+        series_id=1,
+        attempt_id=1,
+        window_start_us=int(bars.ts[0]),
+        window_end_us=int(bars.ts[-1]) + MINUTE_US,
+        bars=bars,
+    )
+    return bars, window
+
+
+@pytest.mark.django_db
+def test_a_large_batch_over_a_new_year_lands_whole_in_both_partitions():
+    """Each bar stands once, in the partition of its year, and writing again changes nothing."""
+    bars, window = _two_years()
+    assert write(window) == [counts(inserted=12_000)]
+    assert np.array_equal(stored_columns().ts, bars.ts)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tableoid::regclass::text, count(*) FROM bar GROUP BY 1 ORDER BY 1")
+        assert cursor.fetchall() == [("bar_y2023", 6_000), ("bar_y2024", 6_000)]
+    assert write(window) == [counts(unchanged=12_000)]
+
+
+@pytest.mark.django_db
+def test_a_large_batch_never_goes_into_a_detached_partition():
+    """Rows in a table that `bar` does not show would be lost: the year is refused by name."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE bar DETACH PARTITION bar_y2024")
+    with pytest.raises(MissingPartition, match="2024"):
+        write(_two_years()[1])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM bar_y2024")
+        assert cursor.fetchone() == (0,)
 
 
 @pytest.fixture

@@ -17,18 +17,23 @@ from ingestion.models import (
     Attempt,
     AuditEvent,
     Budget,
+    CorporateActionRecord,
     EmptyProof,
+    FileSource,
     Instrument,
     Job,
     JobDefinition,
     MissingSession,
+    OutboxEntry,
     ProviderSymbol,
     RetryClass,
     Schedule,
     Series,
     Slice,
     Slot,
+    Target,
     VenueSession,
+    Watchlist,
 )
 
 pytestmark = pytest.mark.django_db
@@ -41,18 +46,23 @@ TABLES = (
     "bar",
     "bar_revision",
     "budget",
+    "corporate_action",
     "empty_proof",
+    "file_source",
     "instrument",
     "job",
     "job_definition",
     "missing_session",
+    "outbox",
     "provider_symbol",
     "retry_class",
     "schedule",
     "series",
     "slice",
     "slot",
+    "target",
     "venue_session",
+    "watchlist",
 )
 
 
@@ -97,6 +107,18 @@ def _rows(db: None) -> None:
         outcome="done",
         code_version="0",
     )
+    CorporateActionRecord.objects.create(
+        instrument=instrument,
+        provider="yahoo",
+        ex_date=T.date(),
+        kind="split",
+        value=7.0,
+        known_from=T,
+    )
+    FileSource.objects.create(name="vendor", path="/data")
+    Watchlist.objects.create(name="mine", symbols=["AAA"])
+    target = Target.objects.create(name="lake", kind="parquet")
+    OutboxEntry.objects.create(target=target, series_id=series.id, window=WINDOW, attempt_id=1)
     AuditEvent.objects.create(
         actor="tester", source="cli", action="job.open", object_type="job", object_id=job.id
     )
@@ -147,6 +169,26 @@ WRONG: list[tuple[str, Callable[[], object]]] = [
     ("budget_limit_positive", updating(Budget, window_ms=0)),
     ("budget_stretch_only_slows", updating(Budget, stretch=0.9)),
     ("instrument_symbol_key", repeating(Instrument)),
+    ("instrument_asset_class_known", updating(Instrument, asset_class="stock")),
+    ("instrument_facts_from_known", updating(Instrument, facts_from="rumour")),
+    (
+        "instrument_listed_before_delisted",
+        updating(Instrument, listed_from=T.date(), delisted_on=T.date()),
+    ),
+    ("corporate_action_one_truth", repeating(CorporateActionRecord)),
+    ("corporate_action_positive", updating(CorporateActionRecord, value=0)),
+    ("corporate_action_known_forward", updating(CorporateActionRecord, known_to=T)),
+    ("corporate_action_kind_known", updating(CorporateActionRecord, kind="merger")),
+    ("file_source_name_key", repeating(FileSource)),
+    ("watchlist_name_key", repeating(Watchlist)),
+    ("watchlist_not_empty", updating(Watchlist, symbols=[])),
+    ("target_name_key", repeating(Target)),
+    ("target_kind_known", updating(Target, kind="fax")),
+    ("target_batch_size_range", updating(Target, batch_size=0)),
+    ("target_batch_size_range", updating(Target, batch_size=1_000_001)),
+    ("target_token_iff_leased", updating(Target, lease_token=uuid4())),
+    ("target_token_iff_leased", updating(Target, lease_until=T)),
+    ("outbox_window_not_empty", updating(OutboxEntry, window=Range(T, T))),
     ("provider_symbol_one_instrument", repeating(ProviderSymbol)),
     ("series_identity", repeating(Series)),
     ("series_timeframe_known", updating(Series, timeframe="2h")),
