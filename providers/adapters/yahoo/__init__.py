@@ -1,0 +1,5 @@
+"""Yahoo Finance: /v8/finance/chart, no key, columnar JSON."""
+
+from providers.adapters.yahoo.adapter import Yahoo
+
+__all__ = ["Yahoo"]

@@ -1,0 +1,91 @@
+"""Read splits and dividends from the events that come along with daily and longer bars.
+
+Yahoo divides a dividend by every later split, as it does with prices: AAPL's 3.29 of 2014-05-08
+read 0.47 after the 7:1 split of 2014-06-09 (pandas-datareader issue 651; the recorded chart of
+AAPL from 2019 on shows 0.1925 for 0.77, before the 4:1 split of 2020-08-31). Here that is undone.
+The splits needed lie between the ex-date and the present, and an answer tells only those inside of
+its window: where the window ends in the past and holds dividends, a second page is asked for, of
+quarterly bars from the window's start to the present, which are left aside; its events state the
+dividends, and every split by which they were divided.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from providers.adapters.yahoo.rows import exchange_dates
+from providers.adapters.yahoo.wire import DividendEvent, Events, Meta
+from providers.instants import from_us, to_us
+from providers.instruments import ActionKind, CorporateAction
+from providers.types import BarQuery
+
+_SECOND_US: Final = 1_000_000
+# What yahoo prints has six decimals; more digits than this come from undoing the splits.
+_DIGITS: Final = 6
+
+
+def read_splits(query: BarQuery, events: Events, meta: Meta) -> tuple[CorporateAction, ...]:
+    """Return the splits whose ex-date lies in the query's window."""
+    return tuple(
+        CorporateAction(from_us(day).date(), ActionKind.SPLIT, ratio)
+        for day, ratio in _splits(events, meta)
+        if _is_within(query, day)
+    )
+
+
+def read_dividends(query: BarQuery, events: Events, meta: Meta) -> tuple[CorporateAction, ...]:
+    """Return the dividends in the query's window, each in the share count of its own day.
+
+    Right only for an answer that reaches to the present, since all later splits are undone.
+    """
+    splits = _splits(events, meta)
+    return tuple(
+        CorporateAction(
+            from_us(day).date(),
+            ActionKind.DIVIDEND,
+            round(one.amount * math.prod(r for when, r in splits if when > day), _DIGITS),
+            one.currency or meta.currency or "",
+        )
+        for day, one in _dividends(events, meta)
+        if _is_within(query, day)
+    )
+
+
+def needs_later_splits(query: BarQuery, events: Events, meta: Meta) -> bool:
+    """Tell whether dividends of the window may have been divided by splits after it."""
+    if not any(_is_within(query, day) for day, _ in _dividends(events, meta)):
+        return False
+    if meta.regular_market_time is None:
+        return True
+    (today,) = exchange_dates(np.array([meta.regular_market_time]) * _SECOND_US, meta)
+    return to_us(query.end) <= int(today)
+
+
+def _splits(events: Events, meta: Meta) -> list[tuple[int, float]]:
+    sent = [one for one in events.splits.values() if one.numerator > 0 and one.denominator > 0]
+    days = _days([one.date for one in sent], meta)
+    return sorted(
+        (day, one.numerator / one.denominator) for day, one in zip(days, sent, strict=True)
+    )
+
+
+def _dividends(events: Events, meta: Meta) -> list[tuple[int, DividendEvent]]:
+    sent = [one for one in events.dividends.values() if one.amount > 0]
+    days = _days([one.date for one in sent], meta)
+    return sorted(zip(days, sent, strict=True), key=lambda pair: pair[0])
+
+
+def _days(seconds: list[int], meta: Meta) -> list[int]:
+    """Return the dates at the exchange, 00:00Z in µs, of events; each carries its day's open.
+
+    The keys of the documents are of no use: with longer bars they are the bar's stamp.
+    """
+    days: list[int] = exchange_dates(np.array(seconds, np.int64) * _SECOND_US, meta).tolist()
+    return days
+
+
+def _is_within(query: BarQuery, day: int) -> bool:
+    return to_us(query.start) <= day < to_us(query.end)
