@@ -45,6 +45,9 @@ from providers.instants import (
     to_us,
     utc_offsets,
 )
+from providers.instruments import Listing
+from providers.listings import polygon as listings
+from providers.reference.spellings import read_contract_symbol, read_polygon_symbol
 from providers.sessions import DAY_US, Stamps
 from providers.statuses import raise_for_status
 from providers.types import (
@@ -190,7 +193,7 @@ class Polygon(Adapter):
         """Read one page of aggregates in ascending order."""
         body = response.body
         if response.status != HTTPStatus.OK:
-            _raise_refusal(query, response)
+            _raise_refusal(query.vendor_symbol, response)
         envelope = decode_json(body, _Envelope, provider=self.name)
         _check_envelope(query, envelope)
         rows = envelope.results or []
@@ -227,6 +230,22 @@ class Polygon(Adapter):
             payload_sha=payload_digest(body),
             payload_bytes=len(body),
         )
+
+    def guess_listing(self, vendor_symbol: str) -> Listing | None:
+        """Read the prefix, or the code of a futures contract."""
+        return read_polygon_symbol(vendor_symbol) or read_contract_symbol(vendor_symbol)
+
+    def build_listing_request(
+        self, vendor_symbol: str, *, credentials: Credentials, base_url: str
+    ) -> Request | None:
+        """Ask for the ticker's page of reference data."""
+        return listings.build_request(vendor_symbol, credentials=credentials, base_url=base_url)
+
+    def parse_listing(self, vendor_symbol: str, response: Response) -> Listing:
+        """Read the ticker's page."""
+        if response.status != HTTPStatus.OK:
+            _raise_refusal(vendor_symbol, response)
+        return listings.read_listing(response.body)
 
 
 def _round_the_clock(query: BarQuery) -> bool:
@@ -369,11 +388,11 @@ def _raise_stated_error(envelope: _Envelope) -> NoReturn:
     )
 
 
-def _raise_refusal(query: BarQuery, response: Response) -> NoReturn:
+def _raise_refusal(vendor_symbol: str, response: Response) -> NoReturn:
     raise_for_status(response, "polygon")
     if response.body.lstrip()[:1] == b"{":
         raise UnknownSymbol(
-            f"polygon does not know the symbol {query.vendor_symbol!r}; check how it spells it",
+            f"polygon does not know the symbol {vendor_symbol!r}; check how it spells it",
             provider="polygon",
             status=response.status,
         )

@@ -19,6 +19,8 @@ from providers.bars import Bars
 from providers.base import Adapter, Capabilities, Edge, SeriesCapability
 from providers.errors import UnsupportedRequest
 from providers.instants import floor_date, floor_dates, from_us, next_date, to_us
+from providers.instruments import Listing
+from providers.reference.spellings import read_contract_symbol
 from providers.sessiongrid import SessionGrid
 from providers.sessions import Stamps
 from providers.synthesis import TICKS_PER_UNIT, Candles, daily_candles, minute_candles
@@ -93,6 +95,10 @@ class Synthetic(Adapter):
         else:
             rows = len(_period_candles(query, start, end)[0])
         return max(1, -(-rows // PAGE_ROWS))
+
+    def guess_listing(self, vendor_symbol: str) -> Listing | None:
+        """Read the code of a futures contract; every other name is any stock's."""
+        return read_contract_symbol(vendor_symbol)
 
     def build_request(
         self, query: BarQuery, *, token: str | None, credentials: Credentials, base_url: str

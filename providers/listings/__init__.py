@@ -1,0 +1,1 @@
+"""Read what providers answer when they are asked about an instrument itself."""

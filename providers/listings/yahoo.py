@@ -1,0 +1,199 @@
+"""Yahoo's `meta` of a chart answer as a Listing; asked as a short chart, having no page of its own.
+
+Facts: `exchangeName` is yahoo's own code of the exchange, `firstTradeDate` the first bar that yahoo
+holds, in seconds. For shares that is their first session, unless it is a day on which one of
+yahoo's sources begins; for indices, currencies, coins and spliced futures it says nothing of the
+instrument. `currency` may be in hundredths (GBp). Codes as recorded and as yahoo's pages show them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from providers.decoding import decode_json
+from providers.errors import UnknownSymbol
+from providers.instruments import AssetClass, Listing
+from providers.reference import ROLL_RULES
+from providers.types import Request
+
+PATH: Final = "/v8/finance/chart/"
+_MICS: Final = {
+    "NMS": "XNAS",
+    "NGM": "XNAS",
+    "NCM": "XNAS",
+    "NIM": "XNAS",
+    "NYQ": "XNYS",
+    "SNP": "XNYS",
+    "DJI": "XNYS",
+    "PCX": "ARCX",
+    "ASE": "XASE",
+    "BTS": "BATS",
+    "PNK": "OTCM",
+    "OQB": "OTCM",
+    "OQX": "OTCM",
+    "WCB": "XCBO",
+    "CBO": "XCBO",
+    "CME": "CMES",
+    "CBT": "CMES",
+    "NYM": "CMES",
+    "CMX": "CMES",
+    "NYB": "IEPA",
+    "CCY": "FX",
+    "CCC": "24/7",
+    "TOR": "XTSE",
+    "VAN": "XTSX",
+    "MEX": "XMEX",
+    "SAO": "BVMF",
+    "BUE": "XBUE",
+    "SGO": "XSGO",
+    "LSE": "XLON",
+    "FGI": "XLON",
+    "PAR": "XPAR",
+    "AMS": "XAMS",
+    "BRU": "XBRU",
+    "LIS": "XLIS",
+    "GER": "XETR",
+    "FRA": "XFRA",
+    "MIL": "XMIL",
+    "MCE": "XMAD",
+    "EBS": "XSWX",
+    "VIE": "XWBO",
+    "STO": "XSTO",
+    "CPH": "XCSE",
+    "HEL": "XHEL",
+    "OSL": "XOSL",
+    "ISE": "XDUB",
+    "WSE": "XWAR",
+    "IST": "XIST",
+    "JNB": "XJSE",
+    "TLV": "XTAE",
+    "SAU": "XSAU",
+    "JPX": "XTKS",
+    "OSA": "XTKS",
+    "HKG": "XHKG",
+    "SHH": "XSHG",
+    "SHZ": "XSHG",
+    "TAI": "XTAI",
+    "KSC": "XKRX",
+    "NSI": "XNSE",
+    "BSE": "XBOM",
+    "SES": "XSES",
+    "SET": "XBKK",
+    "KLS": "XKLS",
+    "JKT": "XIDX",
+    "ASX": "XASX",
+    "NZE": "XNZE",
+}
+_CLASSES: Final = {
+    "EQUITY": AssetClass.EQUITY,
+    "ETF": AssetClass.ETF,
+    "INDEX": AssetClass.INDEX,
+    "FUTURE": AssetClass.FUTURE,
+    "CURRENCY": AssetClass.FX,
+    "CRYPTOCURRENCY": AssetClass.CRYPTO,
+}
+# Days on which whole sources of yahoo's begin: shares that "start" there are older.
+_SOURCES_BEGIN: Final = frozenset(
+    {
+        date(1962, 1, 2),
+        date(1970, 1, 2),
+        date(1972, 6, 1),
+        date(1973, 2, 21),
+        date(1980, 3, 17),
+        date(1988, 7, 1),
+        date(1999, 5, 6),
+        date(2000, 1, 3),
+        date(2000, 1, 4),
+    }
+)
+_SHARES: Final = frozenset({AssetClass.EQUITY, AssetClass.ETF})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Meta(msgspec.Struct, rename="camel"):
+    """Hold the part of yahoo's `meta` that describes the instrument."""
+
+    exchange_name: str | None = None
+    instrument_type: str | None = None
+    currency: str | None = None
+    first_trade_date: int | None = None
+    exchange_timezone_name: str | None = None
+    long_name: str | None = None
+    short_name: str | None = None
+
+
+class _Result(msgspec.Struct):
+    meta: Meta
+
+
+class _Chart(msgspec.Struct):
+    result: list[_Result] | None = None
+
+
+class _Envelope(msgspec.Struct):
+    chart: _Chart
+
+
+def build_request(vendor_symbol: str, *, base_url: str, user_agent: str) -> Request:
+    """Ask for the shortest chart there is; its meta is what counts."""
+    return Request(
+        url=f"{base_url.rstrip('/')}{PATH}{quote(vendor_symbol, safe='')}",
+        params={"range": "1d", "interval": "1d"},
+        headers={"Accept": "application/json", "User-Agent": user_agent},
+    )
+
+
+def read_listing(vendor_symbol: str, body: bytes) -> Listing:
+    """Read a chart answer of status 200; raises PayloadError, or UnknownSymbol where it is empty.
+
+    `listed_from` is a date of the exchange's own time zone.
+    """
+    chart = decode_json(body, _Envelope, provider="yahoo").chart
+    if not chart.result:
+        raise UnknownSymbol(
+            f"yahoo does not know the symbol {vendor_symbol!r}; check how yahoo spells it",
+            provider="yahoo",
+            status=200,
+        )
+    meta = chart.result[0].meta
+    asset_class = _asset_class(vendor_symbol, meta)
+    return Listing(
+        name=" ".join((meta.long_name or meta.short_name or "").split()),
+        asset_class=asset_class,
+        venue=_MICS.get(meta.exchange_name or "", ""),
+        currency=meta.currency or "",
+        has_volume=_has_volume(asset_class),
+        listed_from=_first_session(meta) if asset_class in _SHARES else None,
+        roll_rule=ROLL_RULES["yahoo"] if asset_class is AssetClass.CONTINUOUS else "",
+    )
+
+
+def _asset_class(vendor_symbol: str, meta: Meta) -> AssetClass | None:
+    if meta.instrument_type is None:
+        return None
+    found = _CLASSES.get(meta.instrument_type, AssetClass.OTHER)
+    spliced = found is AssetClass.FUTURE and vendor_symbol.endswith("=F")
+    return AssetClass.CONTINUOUS if spliced else found
+
+
+def _has_volume(asset_class: AssetClass | None) -> bool | None:
+    # Some indices come with the volume of their members, some with zeros.
+    if asset_class in (None, AssetClass.INDEX, AssetClass.OTHER):
+        return None
+    return asset_class is not AssetClass.FX
+
+
+def _first_session(meta: Meta) -> date | None:
+    if meta.first_trade_date is None or meta.exchange_timezone_name is None:
+        return None
+    try:
+        zone = ZoneInfo(meta.exchange_timezone_name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+    day = (_EPOCH + timedelta(seconds=meta.first_trade_date)).astimezone(zone).date()
+    return None if day in _SOURCES_BEGIN else day
