@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -96,6 +96,20 @@ class SlicePlan:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @classmethod
+    def join(cls, plans: Iterable[SlicePlan]) -> SlicePlan:
+        """Put plans one behind the other; they must be disjoint and in order."""
+        parts = list(plans)
+        if len(parts) == 1:
+            return parts[0]
+        none = np.empty(0, np.int64)
+        return cls(
+            *(
+                np.concatenate([none, *(getattr(part, name) for part in parts)])
+                for name in cls.__slots__
+            )
+        )
 
     def windows(self) -> Iterator[Window]:
         """Yield the slices as windows, in order."""

@@ -15,6 +15,7 @@ DEFAULT_PRIORITY = {Workload.HISTORICAL: 100, Workload.REALTIME: 200}
 DEFAULT_TRIES = 5
 DEFAULT_CONCURRENCY = 5
 DEFAULT_SLICES_PER_ROUND = 5
+DEFAULT_LOOKBACK = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,18 @@ class JobRequest:
     """Say what a person or program wants fetched.
 
     `start` and `end` bound a half-open UTC window in stamp space; `end` is None for realtime work,
-    which polls every `poll_seconds`. None elsewhere means the default of the workload or, for
-    `adjustment`, the basis that the provider's adapter declares.
+    which polls every `poll_seconds`, and for updates, which reach to the newest settled bar. An
+    update without `start` begins, per series, where coverage ends, or `lookback` ago where nothing
+    is stored. `retry_delay`, in seconds, replaces the base of the retry class; without `validate`
+    only what no table can hold is refused; `targets` are names, None for all that match. None
+    elsewhere means the default of the workload or, for `adjustment`, the basis that the provider's
+    adapter declares.
     """
 
     provider: str
     symbols: tuple[str, ...]
     timeframes: tuple[Timeframe, ...]
-    start: datetime
+    start: datetime | None
     end: datetime | None
     workload: Workload = Workload.HISTORICAL
     kind: JobKind = JobKind.BACKFILL
@@ -45,6 +50,14 @@ class JobRequest:
     max_concurrency: int | None = None
     poll_seconds: int | None = None
     request_key: str | None = None
+    lookback: timedelta = DEFAULT_LOOKBACK
+    retry_delay: float | None = None
+    validate: bool = True
+    targets: tuple[str, ...] | None = None
+
+
+# Half-open; None where it is open.
+Named = tuple[datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,8 @@ class SeriesSpec:
     """Name one series of a job, resolved to what is stored and what is asked.
 
     `start` and `end` are the part of the job's window that the provider can serve and that was
-    final when the job was opened; both are None where there was none.
+    final when the job was opened; both are None where there was none. `named` are the times in
+    which the provider has a name for the instrument, ascending; empty where it always had the same.
     """
 
     series_id: int
@@ -67,6 +81,7 @@ class SeriesSpec:
     listed_from: datetime | None
     start: datetime | None
     end: datetime | None
+    named: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +119,7 @@ class JobSpec:
                     "listed_from": _write(one.listed_from),
                     "start": _write(one.start),
                     "end": _write(one.end),
+                    "named": [[_write(start), _write(end)] for start, end in one.named],
                 }
                 for one in self.series
             ],
@@ -136,6 +152,7 @@ class JobSpec:
                     listed_from=_read(one["listed_from"]),
                     start=_read(one["start"]),
                     end=_read(one["end"]),
+                    named=tuple((_read(start), _read(end)) for start, end in one.get("named", ())),
                 )
                 for one in data["series"]
             ),

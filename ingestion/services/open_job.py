@@ -7,9 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from ingestion.calendars import sessions_for
 from ingestion.domain.actor import Actor
-from ingestion.domain.errors import BadRequest
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import (
     DEFAULT_CONCURRENCY,
@@ -18,12 +16,11 @@ from ingestion.domain.spec import (
     DEFAULT_TRIES,
     JobRequest,
     JobSpec,
-    SeriesSpec,
 )
-from ingestion.domain.states import JobState
-from ingestion.models import Job, RetryClass
-from ingestion.services.resolve_request import ResolvedRequest, ResolvedSeries, resolve_request
-from ingestion.store import absences, audit, budgets, jobs
+from ingestion.domain.states import JobState, Workload
+from ingestion.models import Job
+from ingestion.services.resolve_request import ResolvedRequest, resolve_request
+from ingestion.store import absences, audit, budgets, coverage, jobs
 from ingestion.store.series import ensure_account, ensure_series
 from ingestion.store.venues import ensure_venue_sessions
 
@@ -51,12 +48,14 @@ def open_job(
     resolve_request raises.
     """
     resolved = resolve_request(request, now=now)
-    if request.retry_class not in RETRY_CLASSES and not _is_user_defined(request.retry_class):
-        raise BadRequest(
-            f"unknown retry class {request.retry_class!r}; use {', '.join(sorted(RETRY_CLASSES))}"
-            " or define it in the admin",
-            field="retry_class",
-        )
+    return open_resolved(resolved, now=now, actor=actor, egress=egress, draft=draft)
+
+
+def open_resolved(
+    resolved: ResolvedRequest, *, now: datetime, actor: Actor, egress: str, draft: bool
+) -> OpenedJob:
+    """Open a job for a request that is resolved already."""
+    request = resolved.request
     with transaction.atomic():
         if request.request_key:
             jobs.lock_request_key(request.request_key)
@@ -74,7 +73,7 @@ def open_job(
                 object_id=account_id,
                 reason="a new job was opened",
             )
-        spec = _freeze(resolved)
+        spec = _freeze(resolved, now=now)
         job = Job.objects.create(
             workload=request.workload.value,
             kind=request.kind.value,
@@ -86,6 +85,9 @@ def open_job(
             max_concurrency=_or(request.max_concurrency, DEFAULT_CONCURRENCY),
             max_slices_per_round=_or(request.slices_per_round, DEFAULT_SLICES_PER_ROUND),
             retry_class=request.retry_class,
+            retry_delay=request.retry_delay,
+            validate=request.validate,
+            targets=None if request.targets is None else list(request.targets),
             spec=spec.to_json(),
             poll_seconds=request.poll_seconds,
         )
@@ -101,50 +103,35 @@ def open_job(
         return OpenedJob(job.id, JobState(job.state), existed=False)
 
 
-def _freeze(resolved: ResolvedRequest) -> JobSpec:
+def _freeze(resolved: ResolvedRequest, *, now: datetime) -> JobSpec:
+    """Make the series, note what lies beyond the provider's history, and write the job down."""
     request = resolved.request
-    for venue in sorted({one.instrument.venue for one in resolved.series}):
-        ensure_venue_sessions(sessions_for(venue))
-    # Made in one order everywhere, so that two jobs of the same new symbols cannot deadlock.
-    made = {one: _freeze_series(resolved, one) for one in sorted(resolved.series, key=_identity)}
+    for sessions in {
+        one.instrument.venue: one.expectation.sessions for one in resolved.series
+    }.values():
+        ensure_venue_sessions(sessions)
+    ids = ensure_series(
+        {one.instrument.symbol: one.instrument for one in resolved.series},
+        [one.name for one in resolved.series],
+        provider=request.provider,
+    )
+    beyond = {ids[one.name]: one.beyond for one in resolved.series if one.beyond}
+    reached = {ids[one.name]: one.window for one in resolved.series if one.window}
+    coverage.believe(beyond)
+    absences.withdraw_beyond_history(reached)
+    absences.prove_beyond_history(beyond)
+    windows = list(reached.values())
+    start = request.start or min((one.start for one in windows), default=now)
+    end = request.end
+    if request.workload is Workload.HISTORICAL and end is None:
+        end = max((one.end for one in windows), default=now)
     return JobSpec(
         provider=request.provider,
-        series=tuple(made[one] for one in resolved.series),
-        start=request.start,
-        end=request.end,
+        series=tuple(one.freeze(ids[one.name]) for one in resolved.series),
+        start=start,
+        end=end,
         rate_limit=request.rate_limit,
     )
-
-
-def _freeze_series(resolved: ResolvedRequest, one: ResolvedSeries) -> SeriesSpec:
-    series_id = ensure_series(
-        one.instrument,
-        provider=resolved.request.provider,
-        timeframe=one.timeframe,
-        adjustment=one.adjustment,
-        hours=resolved.request.hours,
-        anchor=one.anchor,
-    )
-    if one.beyond:
-        absences.prove_beyond_history(series_id=series_id, window=one.beyond)
-    return SeriesSpec(
-        series_id=series_id,
-        symbol=one.instrument.symbol,
-        vendor_symbol=one.instrument.vendor_symbol,
-        venue=one.instrument.venue,
-        timeframe=one.timeframe,
-        adjustment=one.adjustment,
-        hours=resolved.request.hours,
-        anchor=one.anchor,
-        span=one.span,
-        listed_from=one.instrument.listed_from,
-        start=one.window.start if one.window else None,
-        end=one.window.end if one.window else None,
-    )
-
-
-def _identity(one: ResolvedSeries) -> tuple[str, str]:
-    return one.instrument.symbol, one.timeframe.value
 
 
 def _or(value: int | None, default: int) -> int:
@@ -154,7 +141,3 @@ def _or(value: int | None, default: int) -> int:
 def _tries(retry_class: str) -> int:
     built_in = RETRY_CLASSES.get(retry_class)
     return built_in.tries if built_in else DEFAULT_TRIES
-
-
-def _is_user_defined(name: str) -> bool:
-    return RetryClass.objects.filter(name=name).exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -12,17 +13,18 @@ from ingestion.domain.coverage import Ranges
 from ingestion.domain.errors import MdcError
 from ingestion.domain.expectation import OutsideCalendar
 from ingestion.domain.slicing import SlicePlan, plan_slices
-from ingestion.domain.spec import SeriesSpec
+from ingestion.domain.spec import Named, SeriesSpec
 from ingestion.domain.states import Desired, JobKind, JobState
-from ingestion.domain.windows import Window
+from ingestion.domain.windows import Window, to_us
 from ingestion.store import jobs, slices
-from ingestion.store.coverage import loaded_and_explained
+from ingestion.store.coverage import Known, read_known
 from ingestion.store.crashpoints import crash_point
 from providers.venues import UnknownVenue
 
 SLICES_PER_TRANSACTION = 2000
 READY_HIGH_WATER = 20_000
 READY_LOW_WATER = 10_000
+_SERIES_READ_AHEAD = 200
 _PLANNABLE = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 
@@ -53,10 +55,11 @@ def _plan_once(job_id: int, *, high_water: int) -> tuple[bool, bool]:
         at = job.plan_cursor or {"series": 0, "from": None}
         index, resume = int(at["series"]), at["from"]
         found: list[tuple[int, Window]] = []
+        known = _Knowledge(job.spec.series)
         while index < len(job.spec.series) and len(found) < SLICES_PER_TRANSACTION:
             series = job.spec.series[index]
             room = SLICES_PER_TRANSACTION - len(found)
-            plan = plan_series(series, kind=job.kind, resume=resume)
+            plan = plan_series(series, kind=job.kind, known=known.at(index), resume=resume)
             windows = list(plan.windows()) if len(plan) <= room else _first(plan, room)
             found.extend((series.series_id, window) for window in windows)
             if len(plan) > room:
@@ -77,26 +80,60 @@ def _plan_once(job_id: int, *, high_water: int) -> tuple[bool, bool]:
     return planned, not planned
 
 
-def plan_series(series: SeriesSpec, *, kind: JobKind, resume: str | None = None) -> SlicePlan:
-    """Cut what one series of a job still lacks; reconciliations lack everything."""
+class _Knowledge:
+    """Read what is known of a job's series, some at a time, as planning comes to them."""
+
+    def __init__(self, series: Sequence[SeriesSpec]) -> None:
+        self._series = series
+        self._known: dict[int, Known] = {}
+
+    def at(self, index: int) -> Known:
+        """Return what is known of the series at a place."""
+        series_id = self._series[index].series_id
+        if series_id not in self._known:
+            ahead = self._series[index : index + _SERIES_READ_AHEAD]
+            self._known = read_known(one.series_id for one in ahead)
+        return self._known[series_id]
+
+
+def plan_series(
+    series: SeriesSpec, *, kind: JobKind, known: Known, resume: str | None = None
+) -> SlicePlan:
+    """Cut what one series of a job still lacks; reconciliations lack everything.
+
+    No slice reaches from one of the provider's names for the instrument into another.
+    """
     expectation = expectation_for(
         venue=series.venue, timeframe=series.timeframe, hours=series.hours, anchor=series.anchor
     )
     wanted = _wanted(series, resume=resume)
-    if wanted is None:
-        return plan_slices(missing=Ranges.empty(), span=series.span, expectation=expectation)
-    missing = Ranges.of_windows([wanted])
+    missing = Ranges.of_windows([wanted] if wanted else [])
     if kind is not JobKind.RECONCILE:
-        missing = missing.subtract(loaded_and_explained(series.series_id, wanted))
-    return plan_slices(missing=missing, span=series.span, expectation=expectation)
+        missing = missing.subtract(known.settled)
+    return SlicePlan.join(
+        plan_slices(missing=part, span=series.span, expectation=expectation)
+        for part in _by_name(missing, named=series.named)
+    )
+
+
+def _by_name(missing: Ranges, *, named: Sequence[Named]) -> list[Ranges]:
+    """Split what is missing by the times in which the provider has a name for the instrument."""
+    if not named or not len(missing):
+        return [missing]
+    first, last = int(missing.starts[0]), int(missing.ends[-1])
+    return [
+        missing.clip(
+            max(first, to_us(start) if start else first), min(last, to_us(end) if end else last)
+        )
+        for start, end in named
+        if (start is None or to_us(start) < last) and (end is None or to_us(end) > first)
+    ]
 
 
 def _wanted(series: SeriesSpec, *, resume: str | None) -> Window | None:
     if series.start is None or series.end is None:
         return None
     start = datetime.fromisoformat(resume) if resume else series.start
-    if series.listed_from:
-        start = max(start, series.listed_from)
     return Window(start, series.end) if start < series.end else None
 
 

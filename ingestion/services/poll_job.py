@@ -11,7 +11,7 @@ from ingestion.domain.spec import SeriesSpec
 from ingestion.domain.states import Desired, JobState
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
 from ingestion.store import jobs, slices
-from ingestion.store.coverage import loaded_and_explained
+from ingestion.store.coverage import Known, read_known
 from ingestion.store.crashpoints import crash_point
 
 _LEAST_BARS = 3
@@ -29,12 +29,15 @@ def poll_job(job_id: int, *, now: datetime) -> int:
             return 0
         if job.state not in (JobState.QUEUED, JobState.RUNNING):
             return 0
+        known = read_known(series.series_id for series in job.spec.series)
         armed = sum(
             slices.rearm(
                 job_id=job_id,
                 series_id=series.series_id,
                 account_id=job.account_id,
-                window=poll_window(series, start=job.spec.start, now=now),
+                window=poll_window(
+                    series, known=known[series.series_id], start=job.spec.start, now=now
+                ),
             )
             for series in job.spec.series
         )
@@ -46,14 +49,14 @@ def poll_job(job_id: int, *, now: datetime) -> int:
     return armed
 
 
-def poll_window(series: SeriesSpec, *, start: datetime, now: datetime) -> Window:
+def poll_window(series: SeriesSpec, *, known: Known, start: datetime, now: datetime) -> Window:
     """Return what a poll of a series asks for: from the watermark to the end of the forming bar."""
     step = series.timeframe.duration // MICROSECOND
     end_us = (to_us(now) // step + 1) * step
     start_us = min(to_us(start) // step * step, end_us - step)
-    known = loaded_and_explained(series.series_id, Window.of_us(start_us, end_us))
+    settled = known.settled
     # Sessions, weeks and months begin off the epoch's grid: the forming bar may be a step older.
-    first_hole = min(known.watermark(start_us), end_us - 2 * step)
+    first_hole = min(settled.watermark(start_us), end_us - 2 * step)
     # The bar before it may have become final only since.
     oldest = end_us - max(series.span // MICROSECOND, _LEAST_BARS * step)
     return Window(from_us(max(first_hole, oldest)), from_us(end_us))

@@ -9,7 +9,6 @@ from ingestion.domain.spec import JobRequest, SeriesSpec
 from ingestion.domain.windows import Window
 from ingestion.services.plan_job import plan_series
 from ingestion.services.resolve_request import ResolvedSeries, resolve_request
-from ingestion.store.series import find_series
 from providers.base import Adapter, RateLimit
 from providers.types import BarQuery, Timeframe
 
@@ -41,7 +40,7 @@ class Preview:
 
 def preview_job(request: JobRequest, *, now: datetime) -> Preview:
     """Plan a request on paper. Raises what resolve_request raises."""
-    resolved = resolve_request(request, now=now)
+    resolved = resolve_request(request, now=now, read_stored=True)
     series = tuple(_preview_series(request, resolved.adapter, one) for one in resolved.series)
     requests = sum(one.requests for one in series)
     limits = list(resolved.adapter.capabilities.rate_limits)
@@ -57,34 +56,13 @@ def preview_job(request: JobRequest, *, now: datetime) -> Preview:
 
 
 def _preview_series(request: JobRequest, adapter: Adapter, one: ResolvedSeries) -> SeriesPreview:
-    series_id = find_series(
-        one.instrument.symbol,
-        provider=request.provider,
-        timeframe=one.timeframe,
-        adjustment=one.adjustment,
-        hours=request.hours,
-        anchor=one.anchor,
-    )
-    spec = SeriesSpec(
-        series_id=series_id or NOT_STORED_YET,
-        symbol=one.instrument.symbol,
-        vendor_symbol=one.instrument.vendor_symbol,
-        venue=one.instrument.venue,
-        timeframe=one.timeframe,
-        adjustment=one.adjustment,
-        hours=request.hours,
-        anchor=one.anchor,
-        span=one.span,
-        listed_from=one.instrument.listed_from,
-        start=one.window.start if one.window else None,
-        end=one.window.end if one.window else None,
-    )
-    plan = plan_series(spec, kind=request.kind)
+    spec = one.freeze(one.series_id or NOT_STORED_YET)
+    plan = plan_series(spec, kind=request.kind, known=one.known)
     wanted = one.window.duration.total_seconds() if one.window else 0.0
     lacking = float((plan.ends - plan.starts).sum()) / 1e6
     return SeriesPreview(
         symbol=spec.symbol,
-        timeframe=one.timeframe,
+        timeframe=spec.timeframe,
         slices=len(plan),
         requests=sum(adapter.count_requests(_query(spec, window)) for window in plan.windows()),
         rows=int(plan.bars.sum()),

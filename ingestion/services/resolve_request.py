@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import assert_never
 
-from ingestion.calendars import sessions_for
+import numpy as np
+
+from ingestion.calendars import expectation_for
+from ingestion.domain.coverage import Ranges
 from ingestion.domain.errors import BadRequest
-from ingestion.domain.expectation import Expectation, expect
+from ingestion.domain.expectation import Expectation
 from ingestion.domain.slicing import slice_span
-from ingestion.domain.spec import JobRequest
-from ingestion.domain.states import Workload
+from ingestion.domain.spec import JobRequest, Named, SeriesSpec
+from ingestion.domain.updating import update_start
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
-from ingestion.store.series import InstrumentFacts, instrument_facts
+from ingestion.services.check_request import check_request
+from ingestion.store.coverage import NOTHING_KNOWN, Known, read_known
+from ingestion.store.instrument_facts import InstrumentFacts, instrument_facts
+from ingestion.store.series import SeriesName, find_series
 from providers.base import Adapter, SeriesCapability
 from providers.registry import get_adapter
 from providers.types import Adjustment, Anchor, BarQuery, Timeframe
 
 _SECONDS_PER_DAY = 86400
-_MOST_REQUESTS = 1_000_000
-_SHORTEST_WINDOW = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSeries:
     """Hold one series of a request: what to ask, over which window, in slices of which span.
 
-    `window` is None where nothing lies inside it yet; `beyond` is the part that the provider's
-    declared history does not reach.
+    `series_id` and `known` say what is stored of it, where that was looked at. `window` is None
+    where nothing lies inside it yet; `beyond` is the part that the provider's history does not
+    reach. `named` are the times in which the provider has a name for the instrument, empty where it
+    always had the same.
     """
 
     instrument: InstrumentFacts
-    timeframe: Timeframe
-    adjustment: Adjustment
-    anchor: Anchor
+    name: SeriesName
     capability: SeriesCapability
+    expectation: Expectation
     span: timedelta
-    window: Window | None
-    beyond: Window | None
+    named: tuple[Named, ...]
+    window: Window | None = None
+    beyond: Window | None = None
+    series_id: int | None = None
+    known: Known = NOTHING_KNOWN
+
+    def freeze(self, series_id: int) -> SeriesSpec:
+        """Return the form that stands on the job's row."""
+        return SeriesSpec(
+            series_id=series_id,
+            symbol=self.name.symbol,
+            vendor_symbol=self.instrument.vendor_symbol,
+            venue=self.instrument.venue,
+            timeframe=self.name.timeframe,
+            adjustment=self.name.adjustment,
+            hours=self.name.hours,
+            anchor=self.name.anchor,
+            span=self.span,
+            listed_from=self.instrument.listed_from,
+            start=self.window.start if self.window else None,
+            end=self.window.end if self.window else None,
+            named=self.named,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,154 +77,171 @@ class ResolvedRequest:
     series: tuple[ResolvedSeries, ...]
 
 
-def resolve_request(request: JobRequest, *, now: datetime) -> ResolvedRequest:
-    """Check and complete a request.
+def resolve_request(
+    request: JobRequest, *, now: datetime, read_stored: bool = False
+) -> ResolvedRequest:
+    """Check and complete a request, in a bounded number of queries.
 
-    Raises BadRequest, UnknownProvider, UnsupportedRequest, UnknownVenue or OutsideCalendar.
+    What is stored is read where the request's own start depends on it, or if `read_stored`. Raises
+    BadRequest, UnknownProvider, UnsupportedRequest, UnknownVenue or OutsideCalendar.
     """
     adapter = get_adapter(request.provider)
-    _check(request, now=now)
-    series = tuple(
-        _resolve_series(request, adapter, symbol, timeframe, now=now)
+    check_request(request, now=now)
+    instruments = instrument_facts(
+        request.symbols, adapter=adapter, venue=request.venue, today=now.date()
+    )
+    _check_instruments(request, instruments)
+    resolver = _Resolver(request, adapter, now=now)
+    series = [
+        resolver.identify(instruments[symbol], timeframe)
         for symbol in request.symbols
         for timeframe in request.timeframes
+    ]
+    if read_stored or request.start is None:
+        series = _with_stored(series, provider=adapter.name)
+    return ResolvedRequest(
+        request=request,
+        adapter=adapter,
+        series=tuple(resolver.bound(one) for one in series),
     )
-    return ResolvedRequest(request=request, adapter=adapter, series=series)
 
 
-def _check(request: JobRequest, *, now: datetime) -> None:
-    _check_names(request)
-    _check_numbers(request)
-    if request.start >= now:
-        raise BadRequest(
-            f"the start {request.start:%Y-%m-%d} lies in the future; give a past date",
-            field="start",
-        )
-    match request.workload:
-        case Workload.HISTORICAL:
-            _check_end(request, now=now)
-        case Workload.REALTIME:
-            if not request.poll_seconds or request.poll_seconds < 1:
-                raise BadRequest("say how often to ask, at least every second", field="poll")
-            if request.poll_seconds > _SECONDS_PER_DAY:
-                raise BadRequest("ask at least once a day", field="poll")
-        case _:
-            assert_never(request.workload)
+def _check_instruments(request: JobRequest, instruments: Mapping[str, InstrumentFacts]) -> None:
+    for symbol, instrument in instruments.items():
+        if instrument.known_as:
+            raise BadRequest(
+                f"{symbol} is not known, but {instrument.known_as} is; did you mean that?",
+                field="symbols",
+            )
+        if request.venue and request.venue.upper() != instrument.venue:
+            raise BadRequest(
+                f"{symbol} is known as traded at {instrument.venue}; leave --venue out, or change"
+                " the instrument in the admin",
+                field="venue",
+            )
 
 
-def _check_names(request: JobRequest) -> None:
-    if not request.symbols or not all(symbol.strip() for symbol in request.symbols):
-        raise BadRequest("name at least one symbol, such as --symbols AAPL", field="symbols")
-    if len(set(request.symbols)) != len(request.symbols):
-        raise BadRequest("a symbol is named twice; name each one once", field="symbols")
-    if any(len(symbol) > 64 or not symbol.isprintable() for symbol in request.symbols):
-        raise BadRequest("a symbol has at most 64 printable characters", field="symbols")
-    if any(symbol != symbol.strip() for symbol in request.symbols):
-        raise BadRequest("a symbol has no spaces around it; leave them out", field="symbols")
-    if not request.timeframes:
-        raise BadRequest("name at least one timeframe, such as --timeframe 1d", field="timeframes")
-    if len(set(request.timeframes)) != len(request.timeframes):
-        raise BadRequest("a timeframe is named twice; name each one once", field="timeframes")
-    if request.request_key is not None and not 1 <= len(request.request_key) <= 128:
-        raise BadRequest("a request key has 1 to 128 characters", field="request_key")
+def _with_stored(series: list[ResolvedSeries], *, provider: str) -> list[ResolvedSeries]:
+    ids = find_series([one.name for one in series], provider=provider)
+    known = read_known(ids.values())
+    return [
+        replace(one, series_id=ids[one.name], known=known[ids[one.name]])
+        if one.name in ids
+        else one
+        for one in series
+    ]
 
 
-def _check_numbers(request: JobRequest) -> None:
-    if request.priority is not None and not 0 <= request.priority <= 255:
-        raise BadRequest("a priority is a number from 0 to 255", field="priority")
-    for field in ("tries", "max_concurrency", "slices_per_round"):
-        value = getattr(request, field)
-        if value is not None and not 1 <= value <= 1000:
-            raise BadRequest(f"{field.replace('_', ' ')} is a number from 1 to 1000", field=field)
-    if request.slice_span is not None and request.slice_span <= timedelta(0):
-        raise BadRequest("a slice span must be positive", field="slice_span")
-    limit = request.rate_limit
-    if limit and not (1 <= limit.n <= _MOST_REQUESTS and limit.window >= _SHORTEST_WINDOW):
-        raise BadRequest("a rate limit is a number of requests, such as 5/min", field="rate_limit")
+class _Resolver:
+    """Work out series after series what all of them share only once."""
 
+    def __init__(self, request: JobRequest, adapter: Adapter, *, now: datetime) -> None:
+        self._request = request
+        self._adapter = adapter
+        self._now = now
+        self._final_until = functools.cache(self._until)
+        self._span = functools.cache(self._slice_span)
 
-def _check_end(request: JobRequest, *, now: datetime) -> None:
-    if request.poll_seconds is not None:
-        raise BadRequest("historical work is not polled; ask for realtime work", field="poll")
-    if request.end is None:
-        raise BadRequest("historical work needs an end date", field="end")
-    if request.end <= request.start:
-        raise BadRequest(
-            f"the end {request.end:%Y-%m-%d} does not lie after the start"
-            f" {request.start:%Y-%m-%d}; swap them",
-            field="end",
-        )
-    # An inclusive end date of today means the midnight that follows.
-    if request.end > now + timedelta(days=1):
-        raise BadRequest(
-            f"the end {request.end:%Y-%m-%d} lies in the future; leave it out to fetch until now",
-            field="end",
-        )
-
-
-def _resolve_series(
-    request: JobRequest, adapter: Adapter, symbol: str, timeframe: Timeframe, *, now: datetime
-) -> ResolvedSeries:
-    instrument = instrument_facts(symbol, provider=adapter.name, venue=request.venue)
-    if instrument.known_as:
-        raise BadRequest(
-            f"{symbol} is not known, but {instrument.known_as} is; did you mean that?",
-            field="symbols",
-        )
-    if request.venue and request.venue.upper() != instrument.venue:
-        raise BadRequest(
-            f"{symbol} is known as traded at {instrument.venue}; leave --venue out, or change the"
-            " instrument in the admin",
-            field="venue",
-        )
-    declared = adapter.capabilities.timeframes.get(timeframe)
-    adjustment = request.adjustment or (declared.adjustment if declared else Adjustment.RAW)
-    capability = adapter.capability_for(
-        BarQuery(
-            symbol=symbol,
-            vendor_symbol=instrument.vendor_symbol,
-            venue=instrument.venue,
+    def identify(self, instrument: InstrumentFacts, timeframe: Timeframe) -> ResolvedSeries:
+        """Say which series is meant; raises UnsupportedRequest or UnknownVenue."""
+        request = self._request
+        declared = self._adapter.capabilities.timeframes.get(timeframe)
+        name = SeriesName(
+            symbol=instrument.symbol,
             timeframe=timeframe,
-            adjustment=adjustment,
+            adjustment=request.adjustment or (declared.adjustment if declared else Adjustment.RAW),
             hours=request.hours,
             anchor=declared.anchor if declared else Anchor.OPEN,
-            start=request.start,
-            end=request.end or now,
         )
-    )
-    expectation = expect(
-        sessions_for(instrument.venue),
-        timeframe=timeframe,
-        hours=request.hours,
-        anchor=capability.anchor,
-    )
-    final_end = final_until(
-        expectation, now=now, finality_delay=adapter.capabilities.finality_delay
-    )
-    start, end = request.start, min(request.end or final_end, final_end)
-    if start < end:
-        expectation.require(Window(start, end))
-    beyond = None
-    if capability.lookback is not None and start < now - capability.lookback:
-        reach = _next_midnight(now - capability.lookback)
+        capability = self._adapter.capability_for(self._query(instrument, name))
+        expectation = expectation_for(
+            venue=instrument.venue, timeframe=timeframe, hours=name.hours, anchor=name.anchor
+        )
+        return ResolvedSeries(
+            instrument=instrument,
+            name=name,
+            capability=capability,
+            expectation=expectation,
+            span=self._span(expectation, capability),
+            named=_named(instrument),
+        )
+
+    def bound(self, one: ResolvedSeries) -> ResolvedSeries:
+        """Add the windows: what to ask, and what lies before all that the provider holds.
+
+        Raises OutsideCalendar.
+        """
+        until = self._final_until(one.expectation)
+        start = self._request.start or self._start_of_update(one)
+        end = min(self._request.end or until, until)
+        first, last = self._life(one)
+        start, end = max(start, first or start), min(end, last or end)
+        if start < end:
+            one.expectation.require(Window(start, end))
+        held_from, held_until = self._reach(one)
+        reach = max(start, held_from or start)
         beyond = Window(start, min(reach, end)) if start < min(reach, end) else None
-        start = max(start, reach)
-    return ResolvedSeries(
-        instrument=instrument,
-        timeframe=timeframe,
-        adjustment=adjustment,
-        anchor=capability.anchor,
-        capability=capability,
-        span=slice_span(
-            workload=request.workload,
-            timeframe=timeframe,
-            requested=request.slice_span,
+        start, end = reach, min(end, held_until or end)
+        return replace(one, window=Window(start, end) if start < end else None, beyond=beyond)
+
+    def _query(self, instrument: InstrumentFacts, name: SeriesName) -> BarQuery:
+        return BarQuery(
+            symbol=name.symbol,
+            vendor_symbol=instrument.vendor_symbol,
+            venue=instrument.venue,
+            timeframe=name.timeframe,
+            adjustment=name.adjustment,
+            hours=name.hours,
+            anchor=name.anchor,
+            start=self._request.start or self._now - self._request.lookback,
+            end=self._request.end or self._now,
+        )
+
+    def _until(self, expectation: Expectation) -> datetime:
+        delay = self._adapter.capabilities.finality_delay
+        return final_until(expectation, now=self._now, finality_delay=delay)
+
+    def _slice_span(self, expectation: Expectation, capability: SeriesCapability) -> timedelta:
+        return slice_span(
+            workload=self._request.workload,
+            timeframe=expectation.timeframe,
+            requested=self._request.slice_span,
             capability=capability,
             bars_per_day=_bars_per_day(expectation),
-        ),
-        window=Window(start, end) if start < end else None,
-        beyond=beyond,
-    )
+        )
+
+    def _start_of_update(self, one: ResolvedSeries) -> datetime:
+        oldest = _first_stamp(one.expectation, _midnight(self._now - self._request.lookback))
+        start_us = update_start(
+            loaded=one.known.loaded, doubted=one.known.doubted, lookback_us=to_us(oldest)
+        )
+        return from_us(start_us)
+
+    def _life(self, one: ResolvedSeries) -> tuple[datetime | None, datetime | None]:
+        """Return the stamps between which the instrument trades under the provider's names."""
+        facts = one.instrument
+        firsts = [begun for begun, _ in one.named[:1] if begun]
+        lasts = [ended for _, ended in one.named[-1:] if ended]
+        # What a provider is known to hold tells more of an instrument's life than a general list.
+        if facts.facts_from == "user" or self._adapter.reach(self._query(facts, one.name)) is None:
+            firsts += [facts.listed_from] if facts.listed_from else []
+            lasts += [facts.delisted_on] if facts.delisted_on else []
+        return max(firsts, default=None), min(lasts, default=None)
+
+    def _reach(self, one: ResolvedSeries) -> tuple[datetime | None, datetime | None]:
+        """Return the stamps between which the provider may hold bars."""
+        held = self._adapter.reach(self._query(one.instrument, one.name))
+        firsts, lasts = ([held[0]], [held[1]]) if held else ([], [])
+        if one.capability.lookback is not None:
+            firsts.append(_next_midnight(self._now - one.capability.lookback))
+        return max(firsts, default=None), min(lasts, default=None)
+
+
+def lacking(one: ResolvedSeries) -> Ranges:
+    """Return what of a series' window is neither loaded nor explained; `known` must be read."""
+    if one.window is None:
+        return Ranges.empty()
+    return Ranges.of_windows([one.window]).subtract(one.known.settled)
 
 
 def final_until(expectation: Expectation, *, now: datetime, finality_delay: timedelta) -> datetime:
@@ -212,6 +256,22 @@ def final_until(expectation: Expectation, *, now: datetime, finality_delay: time
     return from_us(int(units.ends[over][-1])) if over.any() else from_us(settled_us)
 
 
+def _named(instrument: InstrumentFacts) -> tuple[Named, ...]:
+    aliases = instrument.aliases
+    if len(aliases) == 1 and aliases[0].start is None and aliases[0].end is None:
+        return ()
+    return tuple((alias.start, alias.end) for alias in aliases)
+
+
+def _first_stamp(expectation: Expectation, moment: datetime) -> datetime:
+    """Return the stamp of the bar that is forming at a moment, for bars longer than a session."""
+    if expectation.timeframe.is_intraday:
+        return moment
+    starts = expectation.units.starts
+    index = int(np.searchsorted(starts, to_us(moment), side="right")) - 1
+    return min(moment, from_us(int(starts[index]))) if index >= 0 else moment
+
+
 def _bars_per_day(expectation: Expectation) -> float | None:
     """Return how many bars a calendar day holds at its densest, from the sessions' lengths."""
     if not expectation.timeframe.is_intraday or not len(expectation.units):
@@ -220,6 +280,10 @@ def _bars_per_day(expectation: Expectation) -> float | None:
     return max(1.0, span_us / (expectation.timeframe.duration // MICROSECOND))
 
 
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _next_midnight(moment: datetime) -> datetime:
-    floor = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    floor = _midnight(moment)
     return floor if floor == moment else floor + timedelta(days=1)

@@ -134,12 +134,28 @@ ORDER BY g.n
 
 _PROVE_BEYOND_HISTORY = """
 INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
-SELECT %(series)s,
-       unnest(tstzmultirange(tstzrange(%(start)s, %(end)s)) - coalesce((
-           SELECT range_agg("window") FROM empty_proof
-           WHERE series_id = %(series)s AND expires_at > now()), '{}')),
+SELECT g.series_id,
+       unnest(tstzmultirange(tstzrange(g.starts, g.ends))
+              - coalesce((SELECT c.loaded FROM coverage c WHERE c.series_id = g.series_id), '{}')
+              - coalesce((SELECT range_agg(p."window") FROM empty_proof p
+                          WHERE p.series_id = g.series_id AND p.expires_at > now()), '{}')),
        'beyond_provider_history', 0, clock_timestamp(),
-       clock_timestamp() + make_interval(secs => %(good_for)s)
+       clock_timestamp() + make_interval(secs => %s)
+FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS g(series_id, starts, ends)
+"""
+
+_WITHDRAW_BEYOND_HISTORY = """
+WITH gone AS (
+    DELETE FROM empty_proof p
+    USING unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS g(series_id, starts, ends)
+    WHERE p.series_id = g.series_id AND p.reason = 'beyond_provider_history'
+      AND p."window" && tstzrange(g.starts, g.ends)
+    RETURNING p.*, tstzmultirange(tstzrange(g.starts, g.ends)) AS reached
+)
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT series_id, unnest(tstzmultirange("window") - reached), reason, attempt_id, proven_at,
+       expires_at
+FROM gone
 """
 
 
@@ -212,17 +228,35 @@ def absent_within(sessions: Sequence[tuple[int, Window]]) -> list[Ranges]:
         return [to_ranges(found) for (found,) in cursor.fetchall()]
 
 
-def prove_beyond_history(*, series_id: int, window: Window) -> None:
-    """Explain the part of a window that the provider's declared history does not reach."""
+def prove_beyond_history(windows: Mapping[int, Window]) -> None:
+    """Explain what the provider's history does not reach, by series."""
+    _for_windows(_PROVE_BEYOND_HISTORY, windows, BEYOND_HISTORY_GOOD_FOR.total_seconds())
+
+
+def withdraw_beyond_history(windows: Mapping[int, Window]) -> None:
+    """Take back proofs of that kind where the provider's history does reach by now, by series."""
+    _for_windows(_WITHDRAW_BEYOND_HISTORY, windows)
+
+
+def forget_absences(series_ids: Sequence[int]) -> None:
+    """Remove proofs and missing sessions of series, so that everything is looked for again."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM empty_proof WHERE series_id = ANY(%s)", [list(series_ids)])
+        cursor.execute("DELETE FROM missing_session WHERE series_id = ANY(%s)", [list(series_ids)])
+
+
+def _for_windows(statement: str, windows: Mapping[int, Window], *values: float) -> None:
+    if not windows:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
-            _PROVE_BEYOND_HISTORY,
-            {
-                "series": series_id,
-                "start": window.start,
-                "end": window.end,
-                "good_for": BEYOND_HISTORY_GOOD_FOR.total_seconds(),
-            },
+            statement,
+            [
+                *values,
+                list(windows),
+                [window.start for window in windows.values()],
+                [window.end for window in windows.values()],
+            ],
         )
 
 

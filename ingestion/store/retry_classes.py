@@ -35,3 +35,8 @@ def load_retry_class(name: str) -> RetryRule:
         jitter=rule.jitter,
         families=families,
     )
+
+
+def is_user_defined(name: str) -> bool:
+    """Tell whether the user has defined a retry class of that name."""
+    return RetryClass.objects.filter(name=name).exists()

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from psycopg.types.range import Range
 
-from ingestion.models import Account, Instrument, ProviderSymbol, Series
+from ingestion.models import Account
 from ingestion.store import budgets
+from ingestion.store.instrument_facts import Alias, InstrumentFacts, midnight, name_at
 from providers.base import Capabilities
+from providers.instruments import AssetClass
 from providers.types import Adjustment, Anchor, BarQuery, Hours, Timeframe
-
-DEFAULT_VENUE = "XNYS"
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesFacts:
-    """Hold the identity of a series as a fetch needs it."""
+    """Hold the identity of a series as a fetch needs it.
+
+    `aliases` are the provider's names for the instrument, ascending in time. Without `has_volume`
+    whatever a provider sends as volume is noise.
+    """
 
     series_id: int
     provider: str
     symbol: str
-    vendor_symbol: str
+    aliases: tuple[Alias, ...]
     venue: str
     timeframe: Timeframe
     adjustment: Adjustment
     hours: Hours
     anchor: Anchor
     listed_from: datetime | None
+    has_volume: bool = True
 
     def query(self, start: datetime, end: datetime) -> BarQuery:
-        """Ask for one window of this series."""
+        """Ask for one window of this series, by the name that held when it begins."""
         return BarQuery(
             symbol=self.symbol,
-            vendor_symbol=self.vendor_symbol,
+            vendor_symbol=name_at(self.aliases, start),
             venue=self.venue,
             timeframe=self.timeframe,
             adjustment=self.adjustment,
@@ -50,109 +53,153 @@ class SeriesFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class InstrumentFacts:
-    """Hold what planning must know of an instrument before any series exists.
-
-    `known_as` is a known symbol that is probably meant: it differs from the asked one in case
-    alone, or the provider calls it by the asked one's name; else empty.
-    """
+class SeriesName:
+    """Identify a series of one provider by what makes it one."""
 
     symbol: str
-    vendor_symbol: str
-    venue: str
-    listed_from: datetime | None
-    known_as: str
+    timeframe: Timeframe
+    adjustment: Adjustment
+    hours: Hours
+    anchor: Anchor
+
+    @property
+    def sort_key(self) -> tuple[str, ...]:
+        """Return the one order in which series are made."""
+        return (self.symbol, *self.texts)
+
+    @property
+    def texts(self) -> tuple[str, str, str, str]:
+        """Return the parts beside the symbol as they are stored."""
+        return self.timeframe.value, self.adjustment.value, self.hours.value, self.anchor.value
 
 
-def instrument_facts(symbol: str, *, provider: str, venue: str | None) -> InstrumentFacts:
-    """Look an instrument up without creating it; unknown ones get the default venue."""
-    instrument = Instrument.objects.filter(symbol=symbol).first()
-    alias = (
-        ProviderSymbol.objects.filter(provider=provider, instrument=instrument)
-        .order_by("-valid")
-        .first()
-        if instrument
-        else None
-    )
-    return InstrumentFacts(
-        symbol=symbol,
-        vendor_symbol=alias.vendor_symbol if alias else symbol,
-        venue=instrument.venue if instrument else (venue or DEFAULT_VENUE).upper(),
-        listed_from=_midnight(instrument.listed_from) if instrument else None,
-        known_as=_probably_meant(symbol, provider=provider, known=instrument) if not alias else "",
-    )
+# Instruments, their names and their series are made in one order everywhere, so that of two
+# transactions that make the same ones the second waits for the first and neither for the other.
+_MAKE_INSTRUMENTS = """
+INSERT INTO instrument (symbol, name, asset_class, underlying, venue, currency, has_volume,
+                        listed_from, delisted_on, facts_from)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                     %s::bool[], %s::date[], %s::date[], %s::text[]) AS g(symbol)
+ORDER BY g.symbol COLLATE "C"
+ON CONFLICT DO NOTHING
+"""
 
+_LOCK_NAMELESS = """
+SELECT i.symbol FROM instrument i
+WHERE i.symbol = ANY(%(symbols)s) AND NOT EXISTS (
+    SELECT 1 FROM provider_symbol p WHERE p.provider = %(provider)s AND p.instrument_id = i.id)
+ORDER BY i.symbol COLLATE "C" FOR NO KEY UPDATE OF i
+"""
 
-def _probably_meant(symbol: str, *, provider: str, known: Instrument | None) -> str:
-    named = ProviderSymbol.objects.filter(provider=provider, vendor_symbol=symbol)
-    other = named.values_list("instrument__symbol", flat=True).first()
-    if other or known:
-        return other or ""
-    found = Instrument.objects.filter(symbol__iexact=symbol).values_list("symbol", flat=True)
-    return found.first() or ""
+# Of two that name an instrument at once, the second has waited for its row and finds the first
+# one's name. Where the name belonged to another instrument once, it is this one's from then on.
+_NAME = """
+INSERT INTO provider_symbol (provider, vendor_symbol, instrument_id, valid, roll_rule)
+SELECT %(provider)s, g.vendor_symbol, i.id,
+       daterange((SELECT max(upper(o.valid)) FROM provider_symbol o
+                  WHERE o.provider = %(provider)s AND o.vendor_symbol = g.vendor_symbol), NULL),
+       g.roll_rule
+FROM unnest(%(symbols)s::text[], %(vendor_symbols)s::text[], %(roll_rules)s::text[])
+     AS g(symbol, vendor_symbol, roll_rule)
+JOIN instrument i ON i.symbol = g.symbol
+WHERE NOT EXISTS (SELECT 1 FROM provider_symbol p
+                  WHERE p.provider = %(provider)s AND p.instrument_id = i.id)
+ORDER BY g.vendor_symbol COLLATE "C"
+"""
+
+_MAKE_SERIES = """
+INSERT INTO series (provider, instrument_id, event_type, timeframe, adjustment, hours, anchor,
+                    precedence)
+SELECT %s, i.id, 'bar', g.timeframe, g.adjustment, g.hours, g.anchor, 100
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+     WITH ORDINALITY AS g(symbol, timeframe, adjustment, hours, anchor, position)
+JOIN instrument i ON i.symbol = g.symbol
+ORDER BY g.position
+ON CONFLICT DO NOTHING
+"""
+
+_FIND_SERIES = """
+SELECT i.symbol, s.timeframe, s.adjustment, s.hours, s.anchor, s.id
+FROM series s JOIN instrument i ON i.id = s.instrument_id
+WHERE s.provider = %s AND s.event_type = 'bar' AND i.symbol = ANY(%s)
+"""
 
 
 def ensure_series(
-    facts: InstrumentFacts,
-    *,
-    provider: str,
-    timeframe: Timeframe,
-    adjustment: Adjustment,
-    hours: Hours,
-    anchor: Anchor,
-) -> int:
-    """Return the id of a series, creating it, its instrument and its symbol map if need be."""
-    instrument, _ = Instrument.objects.get_or_create(
-        symbol=facts.symbol, defaults={"venue": facts.venue}
-    )
-    named = ProviderSymbol.objects.filter(provider=provider, instrument=instrument)
-    # Of two that name it at once, the second waits for the row and finds the first one's name.
-    if not named.exists() and _lock(instrument) and not named.exists():
-        ProviderSymbol.objects.create(
-            provider=provider,
-            vendor_symbol=facts.vendor_symbol,
-            instrument=instrument,
-            valid=Range(None, None, "[)"),
+    facts: Mapping[str, InstrumentFacts], names: Iterable[SeriesName], *, provider: str
+) -> dict[SeriesName, int]:
+    """Return the ids of series, creating them, their instruments and symbol maps if need be.
+
+    `facts` are by symbol. A handful of statements, however many series there are.
+    """
+    ordered = sorted(set(names), key=lambda one: one.sort_key)
+    known = find_series([*ordered], provider=provider)
+    lacking = [one for one in ordered if one not in known]
+    if not lacking:
+        return known
+    _make_instruments([facts[symbol] for symbol in dict.fromkeys(one.symbol for one in lacking)])
+    _name_instruments(facts, {one.symbol for one in lacking}, provider=provider)
+    columns = [[one.symbol for one in lacking]]
+    columns += [list(column) for column in zip(*(one.texts for one in lacking), strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(_MAKE_SERIES, [provider, *columns])
+    return known | find_series(lacking, provider=provider)
+
+
+def _make_instruments(facts: Sequence[InstrumentFacts]) -> None:
+    new = [one for one in facts if not one.stored]
+    if not new:
+        return
+    listings = [one.listing for one in new]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _MAKE_INSTRUMENTS,
+            [
+                [one.symbol for one in new],
+                [one.name for one in listings],
+                [(one.asset_class or AssetClass.EQUITY).value for one in listings],
+                [one.underlying for one in new],
+                [one.venue for one in listings],
+                [one.currency or "USD" for one in listings],
+                [one.has_volume is not False for one in listings],
+                [one.listed_from for one in listings],
+                [one.delisted_on for one in listings],
+                [one.facts_from for one in new],
+            ],
         )
-    series, _ = Series.objects.get_or_create(
-        provider=provider,
-        instrument=instrument,
-        event_type="bar",
-        timeframe=timeframe.value,
-        adjustment=adjustment.value,
-        hours=hours.value,
-        anchor=anchor.value,
-    )
-    return series.id
 
 
-def _lock(instrument: Instrument) -> bool:
-    return bool(Instrument.objects.select_for_update(no_key=True).get(id=instrument.id))
-
-
-def find_series(
-    symbol: str,
-    *,
-    provider: str,
-    timeframe: Timeframe,
-    adjustment: Adjustment,
-    hours: Hours,
-    anchor: Anchor,
-) -> int | None:
-    """Return the id of a series, or None where there is none."""
-    return (
-        Series.objects.filter(
-            provider=provider,
-            instrument__symbol=symbol,
-            event_type="bar",
-            timeframe=timeframe.value,
-            adjustment=adjustment.value,
-            hours=hours.value,
-            anchor=anchor.value,
+def _name_instruments(
+    facts: Mapping[str, InstrumentFacts], symbols: Iterable[str], *, provider: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_NAMELESS, {"symbols": sorted(symbols), "provider": provider})
+        nameless = [facts[symbol] for (symbol,) in cursor.fetchall()]
+        if not nameless:
+            return
+        cursor.execute(
+            _NAME,
+            {
+                "provider": provider,
+                "symbols": [one.symbol for one in nameless],
+                "vendor_symbols": [one.vendor_symbol for one in nameless],
+                "roll_rules": [one.listing.roll_rule for one in nameless],
+            },
         )
-        .values_list("id", flat=True)
-        .first()
-    )
+
+
+def find_series(names: Sequence[SeriesName], *, provider: str) -> dict[SeriesName, int]:
+    """Return the ids of those series that exist, in one query."""
+    wanted = set(names)
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND_SERIES, [provider, sorted({one.symbol for one in names})])
+        found = {
+            SeriesName(
+                row[0], Timeframe(row[1]), Adjustment(row[2]), Hours(row[3]), Anchor(row[4])
+            ): int(row[5])
+            for row in cursor.fetchall()
+        }
+    return {name: series_id for name, series_id in found.items() if name in wanted}
 
 
 def ensure_account(provider: str, *, capabilities: Capabilities, egress: str) -> int:
@@ -168,35 +215,43 @@ def ensure_account(provider: str, *, capabilities: Capabilities, egress: str) ->
     return account.id
 
 
+_FACTS = """
+SELECT s.id, s.provider, i.symbol, s.timeframe, s.adjustment, s.hours, s.anchor, i.venue,
+       i.listed_from, i.has_volume,
+       coalesce((SELECT array_agg(p.vendor_symbol ORDER BY p.valid) FROM provider_symbol p
+                 WHERE p.provider = s.provider AND p.instrument_id = i.id
+                   AND NOT isempty(p.valid)), ARRAY[i.symbol]::varchar[]),
+       (SELECT array_agg(lower(p.valid) ORDER BY p.valid) FROM provider_symbol p
+        WHERE p.provider = s.provider AND p.instrument_id = i.id AND NOT isempty(p.valid)),
+       (SELECT array_agg(upper(p.valid) ORDER BY p.valid) FROM provider_symbol p
+        WHERE p.provider = s.provider AND p.instrument_id = i.id AND NOT isempty(p.valid))
+FROM series s JOIN instrument i ON i.id = s.instrument_id WHERE s.id = ANY(%s)
+"""
+
+
 def load_facts(series_ids: Iterable[int]) -> dict[int, SeriesFacts]:
     """Read the identity of series in one query."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s.id, s.provider, i.symbol, coalesce(("
-            "   SELECT p.vendor_symbol FROM provider_symbol p WHERE p.provider = s.provider"
-            "   AND p.instrument_id = i.id ORDER BY p.valid DESC LIMIT 1), i.symbol),"
-            " i.venue, s.timeframe, s.adjustment, s.hours, s.anchor, i.listed_from"
-            " FROM series s JOIN instrument i ON i.id = s.instrument_id WHERE s.id = ANY(%s)",
-            [sorted(set(series_ids))],
-        )
+        cursor.execute(_FACTS, [sorted(set(series_ids))])
         return {row[0]: _facts(row) for row in cursor.fetchall()}
 
 
 def _facts(row: tuple[Any, ...]) -> SeriesFacts:
+    spellings, firsts, lasts = row[10:13]
+    none = [None] * len(spellings)
     return SeriesFacts(
         series_id=row[0],
         provider=row[1],
         symbol=row[2],
-        vendor_symbol=row[3],
-        venue=row[4],
-        timeframe=Timeframe(row[5]),
-        adjustment=Adjustment(row[6]),
-        hours=Hours(row[7]),
-        anchor=Anchor(row[8]),
-        listed_from=_midnight(row[9]),
+        timeframe=Timeframe(row[3]),
+        adjustment=Adjustment(row[4]),
+        hours=Hours(row[5]),
+        anchor=Anchor(row[6]),
+        venue=row[7],
+        listed_from=midnight(row[8]),
+        has_volume=row[9],
+        aliases=tuple(
+            Alias(spelling, midnight(first), midnight(last))
+            for spelling, first, last in zip(spellings, firsts or none, lasts or none, strict=True)
+        ),
     )
-
-
-@functools.lru_cache(maxsize=4096)
-def _midnight(day: date | None) -> datetime | None:
-    return datetime.combine(day, time.min, tzinfo=UTC) if day else None
