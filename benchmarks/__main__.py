@@ -26,6 +26,7 @@ from mdc.stack.errors import StackError
 # Each module has run(stack: EmbeddedStack) -> Report; its report stands under its name.
 BENCHMARKS: Final = {
     "writer": "benchmarks.writer",
+    "peers": "benchmarks.peers",
     "slices": "benchmarks.slices",
     "plan": "benchmarks.plan",
     "claim": "benchmarks.claim",

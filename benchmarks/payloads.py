@@ -22,10 +22,10 @@ EXPECTATION: Final = expectation_for(
 )
 
 
-def minute_bars(*, seed: int, rows: int) -> Bars:
-    """Make the year's first bars of regular hours: a random walk in cents, whole volumes."""
+def minute_bars(*, seed: int, rows: int, window: Window = YEAR) -> Bars:
+    """Make the window's first bars of regular hours: a random walk in cents, whole volumes."""
     random = np.random.default_rng(seed)
-    stamps = EXPECTATION.expected_stamps(YEAR)[:rows]
+    stamps = EXPECTATION.expected_stamps(window)[:rows]
     close = np.round(100 + np.cumsum(random.normal(0, 0.02, len(stamps))), 2)
     open_ = np.concatenate(([100.0], close[:-1]))
     high = np.round(np.maximum(open_, close) + random.integers(0, 6, len(stamps)) / 100, 2)

@@ -98,14 +98,16 @@ def _limit(bars: Bars) -> float:
         with (
             transaction.atomic(),
             wire_cursor(connection.connection) as cursor,
-            cursor.copy(f"COPY bar ({', '.join(_ORDER)}) FROM STDIN (FORMAT binary)") as target,
+            cursor.copy(
+                f"COPY bar ({', '.join(BAR_COLUMNS)}) FROM STDIN (FORMAT binary)"
+            ) as target,
         ):
             target.write(stream)
 
     return len(bars) / seconds(copy)
 
 
-_ORDER: Final = (
+BAR_COLUMNS: Final = (
     "ts",
     "known_from",
     "attempt_id",
