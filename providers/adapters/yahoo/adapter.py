@@ -19,6 +19,7 @@ from urllib.parse import quote as percent_encode
 import msgspec
 
 from providers.adapters.yahoo.events import needs_later_splits, read_dividends, read_splits
+from providers.adapters.yahoo.listings import read_listing
 from providers.adapters.yahoo.refusals import error_within_200, refusal
 from providers.adapters.yahoo.rows import Rows, read_rows, whole_periods
 from providers.adapters.yahoo.wire import Envelope, Meta, Result
@@ -27,7 +28,8 @@ from providers.base import Adapter, Capabilities, RateLimit, SeriesCapability
 from providers.decoding import decode_json, payload_digest
 from providers.errors import PayloadError
 from providers.instants import to_us
-from providers.instruments import CorporateAction
+from providers.instruments import CorporateAction, Listing
+from providers.reference.spellings import read_contract_symbol, read_yahoo_symbol
 from providers.sessions import DAY_US
 from providers.types import (
     Adjustment,
@@ -116,14 +118,7 @@ class Yahoo(Adapter):
 
     def parse(self, query: BarQuery, response: Response) -> Page:
         """Read a chart answer; rows keep yahoo's order."""
-        if response.status != HTTPStatus.OK:
-            raise refusal(query, response)
-        envelope = decode_json(response.body, Envelope, provider=self.name)
-        if envelope.error is not None:
-            raise error_within_200(query, envelope.error)
-        if envelope.chart is None or not envelope.chart.result:
-            raise PayloadError("yahoo answered without a chart; try again later", provider="yahoo")
-        result = envelope.chart.result[0]
+        result = _result(query.vendor_symbol, query.timeframe, response)
         if result.meta.data_granularity == _EVENTS_INTERVAL:
             actions = read_dividends(query, result.events, result.meta)
             return _page(Bars.empty(), response, actions=actions)
@@ -137,6 +132,36 @@ class Yahoo(Adapter):
             actions=actions,
             next_token=None if complete else _EVENTS_TOKEN,
         )
+
+    def guess_listing(self, vendor_symbol: str) -> Listing | None:
+        """Read suffix and prefix, or the code of a futures contract."""
+        return read_yahoo_symbol(vendor_symbol) or read_contract_symbol(vendor_symbol)
+
+    def build_listing_request(
+        self, vendor_symbol: str, *, credentials: Credentials, base_url: str
+    ) -> Request | None:
+        """Ask for the shortest chart there is; its meta is what counts."""
+        symbol = percent_encode(vendor_symbol, safe="")
+        return Request(
+            url=f"{base_url.rstrip('/')}/v8/finance/chart/{symbol}",
+            params={"range": "1d", "interval": "1d"},
+            headers={"Accept": "application/json", "User-Agent": _USER_AGENT},
+        )
+
+    def parse_listing(self, vendor_symbol: str, response: Response) -> Listing:
+        """Read the meta of a chart."""
+        return read_listing(vendor_symbol, _result(vendor_symbol, Timeframe.D1, response).meta)
+
+
+def _result(symbol: str, timeframe: Timeframe, response: Response) -> Result:
+    if response.status != HTTPStatus.OK:
+        raise refusal(symbol, timeframe, response)
+    envelope = decode_json(response.body, Envelope, provider="yahoo")
+    if envelope.error is not None:
+        raise error_within_200(symbol, timeframe, envelope.error)
+    if envelope.chart is None or not envelope.chart.result:
+        raise PayloadError("yahoo answered without a chart; try again later", provider="yahoo")
+    return envelope.chart.result[0]
 
 
 def _bars_params(query: BarQuery) -> dict[str, str]:

@@ -17,7 +17,7 @@ from providers.errors import (
     UnsupportedRequest,
 )
 from providers.statuses import raise_for_status
-from providers.types import BarQuery, Response
+from providers.types import Response, Timeframe
 
 _REQUEST_DENIED: Final = 999
 
@@ -26,16 +26,16 @@ def _error(kind: type[ProviderError], message: str, status: int) -> ProviderErro
     return kind(message, provider="yahoo", status=status)
 
 
-def error_within_200(query: BarQuery, stated: StatedError) -> ProviderError:
+def error_within_200(symbol: str, timeframe: Timeframe, stated: StatedError) -> ProviderError:
     """Return the error that an answer states although its HTTP status is 200."""
     if "Too Many Requests" in (stated.code, stated.description):
         return _error(ThrottledError, "yahoo asks for a slower pace (within a 200)", 200)
-    return _known_error(query, stated, 200) or _error(
+    return _known_error(symbol, timeframe, stated, status=200) or _error(
         PermanentError, f"yahoo rejects the request: {stated.code}: {stated.description[:200]}", 200
     )
 
 
-def refusal(query: BarQuery, response: Response) -> ProviderError:
+def refusal(symbol: str, timeframe: Timeframe, response: Response) -> ProviderError:
     """Return the error that an answer of any other status than 200 means."""
     status = response.status
     if status == _REQUEST_DENIED:
@@ -47,7 +47,7 @@ def refusal(query: BarQuery, response: Response) -> ProviderError:
             status,
         )
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        known = _known_error(query, _stated_error(response.body), status)
+        known = _known_error(symbol, timeframe, _stated_error(response.body), status=status)
         if known is not None:
             return known
     raise_for_status(response, "yahoo")
@@ -65,9 +65,11 @@ def _stated_error(body: bytes) -> StatedError:
     return decode_json(body, Envelope, provider="yahoo").error or StatedError()
 
 
-def _known_error(query: BarQuery, stated: StatedError, status: int) -> ProviderError | None:
+def _known_error(
+    symbol: str, timeframe: Timeframe, stated: StatedError, *, status: int
+) -> ProviderError | None:
     """Return what a stated error means; its wording is the only signature yahoo gives."""
-    wording, symbol = stated.description, query.vendor_symbol
+    wording = stated.description
     if stated.code == "Not Found":
         message = f"yahoo does not know the symbol {symbol!r}; check how yahoo spells it"
         return _error(UnknownSymbol, message, status)
@@ -76,7 +78,7 @@ def _known_error(query: BarQuery, stated: StatedError, status: int) -> ProviderE
         return _error(NoData, message, status)
     if "must be within the last" in wording or "granularity data are allowed" in wording:
         message = (
-            f"yahoo does not reach back this far at {query.timeframe}; "
+            f"yahoo does not reach back this far at {timeframe}; "
             "start later or use a longer timeframe"
         )
         return _error(UnsupportedRequest, message, status)

@@ -23,8 +23,12 @@ class Meta(msgspec.Struct, rename="camel"):
     """Say of what the chart is."""
 
     exchange_timezone_name: str
+    exchange_name: str | None = None
+    long_name: str | None = None
+    short_name: str | None = None
     currency: str | None = None
     instrument_type: str | None = None
+    first_trade_date: int | None = None
     regular_market_time: int | None = None
     current_trading_period: Periods = msgspec.field(default_factory=Periods)
     data_granularity: str | None = None

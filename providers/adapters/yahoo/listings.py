@@ -1,4 +1,4 @@
-"""Yahoo's `meta` of a chart answer as a Listing; asked as a short chart, having no page of its own.
+"""The `meta` of a chart answer as a Listing; yahoo has no better page that needs no cookie.
 
 Facts: `exchangeName` is yahoo's own code of the exchange, `firstTradeDate` the first bar that yahoo
 holds, in seconds. For shares that is their first session, unless it is a day on which one of
@@ -10,18 +10,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
-
-from providers.decoding import decode_json
-from providers.errors import UnknownSymbol
+from providers.adapters.yahoo.wire import Meta
 from providers.instruments import AssetClass, Listing
 from providers.reference import ROLL_RULES
-from providers.types import Request
 
-PATH: Final = "/v8/finance/chart/"
 _MICS: Final = {
     "NMS": "XNAS",
     "NGM": "XNAS",
@@ -115,52 +109,8 @@ _SHARES: Final = frozenset({AssetClass.EQUITY, AssetClass.ETF})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Meta(msgspec.Struct, rename="camel"):
-    """Hold the part of yahoo's `meta` that describes the instrument."""
-
-    exchange_name: str | None = None
-    instrument_type: str | None = None
-    currency: str | None = None
-    first_trade_date: int | None = None
-    exchange_timezone_name: str | None = None
-    long_name: str | None = None
-    short_name: str | None = None
-
-
-class _Result(msgspec.Struct):
-    meta: Meta
-
-
-class _Chart(msgspec.Struct):
-    result: list[_Result] | None = None
-
-
-class _Envelope(msgspec.Struct):
-    chart: _Chart
-
-
-def build_request(vendor_symbol: str, *, base_url: str, user_agent: str) -> Request:
-    """Ask for the shortest chart there is; its meta is what counts."""
-    return Request(
-        url=f"{base_url.rstrip('/')}{PATH}{quote(vendor_symbol, safe='')}",
-        params={"range": "1d", "interval": "1d"},
-        headers={"Accept": "application/json", "User-Agent": user_agent},
-    )
-
-
-def read_listing(vendor_symbol: str, body: bytes) -> Listing:
-    """Read a chart answer of status 200; raises PayloadError, or UnknownSymbol where it is empty.
-
-    `listed_from` is a date of the exchange's own time zone.
-    """
-    chart = decode_json(body, _Envelope, provider="yahoo").chart
-    if not chart.result:
-        raise UnknownSymbol(
-            f"yahoo does not know the symbol {vendor_symbol!r}; check how yahoo spells it",
-            provider="yahoo",
-            status=200,
-        )
-    meta = chart.result[0].meta
+def read_listing(vendor_symbol: str, meta: Meta) -> Listing:
+    """Read what a chart says of its instrument; `listed_from` is a date of the exchange's zone."""
     asset_class = _asset_class(vendor_symbol, meta)
     return Listing(
         name=" ".join((meta.long_name or meta.short_name or "").split()),
@@ -189,7 +139,7 @@ def _has_volume(asset_class: AssetClass | None) -> bool | None:
 
 
 def _first_session(meta: Meta) -> date | None:
-    if meta.first_trade_date is None or meta.exchange_timezone_name is None:
+    if meta.first_trade_date is None:
         return None
     try:
         zone = ZoneInfo(meta.exchange_timezone_name)

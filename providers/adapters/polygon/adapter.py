@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from providers.adapters.polygon.listings import build_listing_request, read_listing
 from providers.bars import Bars, FloatColumn
 from providers.base import Adapter, Capabilities, RateLimit, SeriesCapability
 from providers.decoding import decode_json, payload_digest
@@ -46,7 +47,6 @@ from providers.instants import (
     utc_offsets,
 )
 from providers.instruments import Listing
-from providers.listings import polygon as listings
 from providers.reference.spellings import read_contract_symbol, read_polygon_symbol
 from providers.sessions import DAY_US, Stamps
 from providers.statuses import raise_for_status
@@ -239,13 +239,13 @@ class Polygon(Adapter):
         self, vendor_symbol: str, *, credentials: Credentials, base_url: str
     ) -> Request | None:
         """Ask for the ticker's page of reference data."""
-        return listings.build_request(vendor_symbol, credentials=credentials, base_url=base_url)
+        return build_listing_request(vendor_symbol, credentials=credentials, base_url=base_url)
 
     def parse_listing(self, vendor_symbol: str, response: Response) -> Listing:
         """Read the ticker's page."""
         if response.status != HTTPStatus.OK:
             _raise_refusal(vendor_symbol, response)
-        return listings.read_listing(response.body)
+        return read_listing(response.body)
 
 
 def _round_the_clock(query: BarQuery) -> bool:

@@ -44,7 +44,9 @@ class _Envelope(msgspec.Struct):
     results: _Ticker | None = None
 
 
-def build_request(vendor_symbol: str, *, credentials: Credentials, base_url: str) -> Request:
+def build_listing_request(
+    vendor_symbol: str, *, credentials: Credentials, base_url: str
+) -> Request:
     """Ask for one ticker; the key travels in a header."""
     headers = {"Accept": "application/json"}
     if credentials.key:

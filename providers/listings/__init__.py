@@ -1,1 +1,0 @@
-"""Read what providers answer when they are asked about an instrument itself."""
