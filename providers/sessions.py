@@ -19,8 +19,10 @@ class Sessions:
 
     Every column is int64 microseconds since the Unix epoch, UTC. `labels` is the session date at
     00:00Z, `opens` and `closes` are instants (an overnight session opens before its label) and
-    `break_starts`, `break_ends` are NO_BREAK where a session has no break. Nothing is known of
-    labels outside [known_from, known_until). `always_open` marks venues without any close.
+    `break_starts`, `break_ends` are NO_BREAK where a session has no break. `earliest` and `latest`
+    bound the extended hours; they equal `opens` and `closes` where nothing trades outside. Nothing
+    is known of labels outside [known_from, known_until). `always_open` marks venues without any
+    close.
     """
 
     venue: str
@@ -30,6 +32,8 @@ class Sessions:
     closes: Stamps
     break_starts: Stamps
     break_ends: Stamps
+    earliest: Stamps
+    latest: Stamps
     always_open: bool
     known_from: int
     known_until: int
@@ -57,4 +61,6 @@ class Sessions:
             closes=self.closes[rows],
             break_starts=self.break_starts[rows],
             break_ends=self.break_ends[rows],
+            earliest=self.earliest[rows],
+            latest=self.latest[rows],
         )

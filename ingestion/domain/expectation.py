@@ -30,13 +30,18 @@ class OutsideCalendar(LookupError):
     def __init__(self, sessions: Sessions, window: Window) -> None:
         first, last = from_us(sessions.known_from).date(), from_us(sessions.known_until).date()
         super().__init__(
-            f"the calendar of {sessions.venue} is known from {first} until {last}, "
-            f"not for all of {window.start} to {window.end}; ask for a window inside"
+            f"the calendar of {sessions.venue} is known from {first} until {last}, its last "
+            f"known session is {_last_session(sessions)}, not for all of "
+            f"{window.start} to {window.end}; ask for a window inside"
         )
         self.venue = sessions.venue
         self.window = window
         self.known_from = sessions.known_from
         self.known_until = sessions.known_until
+
+
+def _last_session(sessions: Sessions) -> str:
+    return str(from_us(int(sessions.labels[-1])).date()) if len(sessions) else "none"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

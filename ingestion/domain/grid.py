@@ -5,30 +5,16 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestion.domain.windows import DAY_US, HOUR_US, MICROSECOND, from_us, to_us
+from ingestion.domain.windows import DAY_US, MICROSECOND, from_us, to_us
 from providers.sessions import NO_BREAK, Sessions
 from providers.types import Anchor, Hours, Timeframe
 
 Stamps = NDArray[np.int64]
-
-# Venues whose extended hours are the consolidated US ones. Elsewhere `extended` means the same as
-# `regular`, because no calendar tells more.
-US_EQUITY_VENUES: Final = frozenset(
-    {
-        *("XNYS", "XNAS", "XNGS", "XNMS", "XNCM", "ARCX", "XASE", "XBOS", "XPHL", "XCHI"),
-        *("BATS", "BATY", "EDGA", "EDGX", "IEXG", "MEMX", "OTCM"),
-    }
-)
-_US_EARLIEST_US: Final = 4 * HOUR_US
-_US_LATEST_US: Final = 20 * HOUR_US
-_US_LATEST_SHORT_US: Final = 17 * HOUR_US
-_US_CLOSE_US: Final = 16 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,12 +167,12 @@ def _trading_parts(
         (sessions.opens, morning_ends, rows),
         (sessions.break_ends[broken], sessions.closes[broken], broken),
     ]
-    if hours is Hours.EXTENDED and sessions.venue in US_EQUITY_VENUES:
-        earliest, latest = _us_extended_hours(sessions)
+    if hours is Hours.EXTENDED and _trades_outside(sessions):
         if anchor is Anchor.CLOCK:
-            parts = [(earliest, latest, rows)]
+            parts = [(sessions.earliest, sessions.latest, rows)]
         else:
-            parts += [(earliest, sessions.opens, rows), (sessions.closes, latest, rows)]
+            parts.append((sessions.earliest, sessions.opens, rows))
+            parts.append((sessions.closes, sessions.latest, rows))
     starts = np.concatenate([part[0] for part in parts])
     ends = np.concatenate([part[1] for part in parts])
     owner = np.concatenate([part[2] for part in parts])
@@ -194,12 +180,10 @@ def _trading_parts(
     return starts[order], ends[order], owner[order]
 
 
-def _us_extended_hours(sessions: Sessions) -> tuple[Stamps, Stamps]:
-    """Return when trading begins and ends in New York; after a short session it ends earlier."""
-    local_midnight = sessions.labels - _utc_offsets(sessions)
-    short = sessions.closes - local_midnight < _US_CLOSE_US
-    latest = local_midnight + np.where(short, _US_LATEST_SHORT_US, _US_LATEST_US)
-    return local_midnight + _US_EARLIEST_US, np.maximum(latest, sessions.closes)
+def _trades_outside(sessions: Sessions) -> bool:
+    """Tell whether the venue knows trading before or after its sessions."""
+    before, after = sessions.earliest < sessions.opens, sessions.latest > sessions.closes
+    return bool(before.any() or after.any())
 
 
 def _floor_to_clock(stamps: Stamps, *, offsets: Stamps, step: int) -> Stamps:

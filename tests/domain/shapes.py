@@ -39,6 +39,8 @@ def make_sessions(
         closes=labels + closes_at,
         break_starts=np.full(len(days), NO_BREAK) if break_at is None else labels + first,
         break_ends=np.full(len(days), NO_BREAK) if break_at is None else labels + last,
+        earliest=labels + opens_at,
+        latest=labels + closes_at,
         always_open=False,
         known_from=-1000 * DAY_US,
         known_until=1000 * DAY_US,

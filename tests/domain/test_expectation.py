@@ -18,6 +18,8 @@ def new_york() -> Sessions:
     dates = ("2024-03-08", "2024-03-11", "2024-07-03")
     opens = ("2024-03-08 14:30", "2024-03-11 13:30", "2024-07-03 13:30")
     closes = ("2024-03-08 21:00", "2024-03-11 20:00", "2024-07-03 17:00")
+    earliest = ("2024-03-08 09:00", "2024-03-11 08:00", "2024-07-03 08:00")
+    latest = ("2024-03-09 01:00", "2024-03-12 00:00", "2024-07-03 21:00")
     return Sessions(
         venue="XNYS",
         tz="America/New_York",
@@ -26,6 +28,8 @@ def new_york() -> Sessions:
         closes=np.array([us(moment) for moment in closes]),
         break_starts=np.full(3, NO_BREAK),
         break_ends=np.full(3, NO_BREAK),
+        earliest=np.array([us(moment) for moment in earliest]),
+        latest=np.array([us(moment) for moment in latest]),
         always_open=False,
         known_from=us("2024-01-01 00:00"),
         known_until=us("2025-01-01 00:00"),

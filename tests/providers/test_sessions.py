@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,7 +25,8 @@ from providers.instants import (
 )
 from providers.sessions import DAY_US, NO_BREAK
 from providers.types import Timeframe
-from providers.venues import ALIASES, UnknownVenue, load_sessions
+from providers.venue_rules import ALIASES, VENUES
+from providers.venues import KNOWN_FROM, UnknownVenue, load_sessions
 
 ZONES = ("America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe", "UTC")
 instants = st.integers(-280_000_000, 2_800_000_000).map(
@@ -37,11 +39,11 @@ def us(text: str) -> int:
     return to_us(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
-@pytest.mark.parametrize("venue", ["XNYS", "XHKG", "CMES", "24/7", "24/5", "XTKS"])
+@pytest.mark.parametrize("venue", [*VENUES, "24/7", "24/5", "XLON", "XSHG"])
 def test_columns_are_ordered_and_disjoint(venue: str) -> None:
     """Sessions follow each other, open before they close, and break within."""
     sessions = load_sessions(venue)
-    assert len(sessions) > 8000
+    assert len(sessions) > 7000
     assert (np.diff(sessions.labels) > 0).all()
     assert (sessions.labels % DAY_US == 0).all()
     assert (sessions.opens < sessions.closes).all()
@@ -52,6 +54,9 @@ def test_columns_are_ordered_and_disjoint(venue: str) -> None:
     assert (sessions.opens < sessions.break_starts)[broken].all()
     assert (sessions.break_starts < sessions.break_ends)[broken].all()
     assert (sessions.break_ends < sessions.closes)[broken].all()
+    assert (sessions.earliest <= sessions.opens).all()
+    assert (sessions.closes <= sessions.latest).all()
+    assert (sessions.latest[:-1] <= sessions.earliest[1:]).all()
     assert not sessions.labels.flags.writeable
 
 
@@ -93,29 +98,112 @@ def test_an_unknown_venue_says_what_to_use() -> None:
     assert error.value.venue == "XXXX"
 
 
-def test_sessions_agree_with_independent_records(recorded: Path) -> None:
-    """Opens, closes and holidays match records that do not come from exchange_calendars.
+def session_on(venue: str, day: str) -> list[str]:
+    """Return the UTC edges of the session labelled by that day, breaks included; [] if closed."""
+    label = us(day)
+    found = load_sessions(venue).between(label, label + DAY_US)
+    columns = (found.opens, found.closes, found.break_starts, found.break_ends)
+    edges = [int(column[0]) for column in columns if len(found)]
+    return [from_us(edge).isoformat()[:16] for edge in edges if edge != NO_BREAK]
 
-    CME is left out: the calendar there counts whole days, without the hour of rest.
-    """
+
+# On these the recorded sources contradict each other, and a third one decides.
+CONTRADICTED = {("CMES", "2025-12-25"): "one source trades through Christmas Day, one is closed"}
+
+
+def test_sessions_agree_with_independent_records(recorded: Path) -> None:
+    """Every open, close, break and holiday matches records from elsewhere, CME's rest included."""
     checked = 0
     with open(recorded / "calendars" / "sessions.csv", newline="") as file:
         for record in csv.DictReader(file):
             venue = record["mic"].split(" ")[0]
-            if venue == "CMES":
+            if (venue, record["date"]) in CONTRADICTED:
                 continue
-            label = us(record["date"])
-            session = load_sessions(venue).between(label, label + DAY_US)
             stated = [
-                us(record[name].rstrip("Z"))
+                record[name][:16]
                 for name in ("open_utc", "close_utc", "break_start_utc", "break_end_utc")
                 if record[name]
             ]
-            columns = (session.opens, session.closes, session.break_starts, session.break_ends)
-            found = [int(column[0]) for column in columns if len(session)]
-            assert [instant for instant in found if instant != NO_BREAK] == stated, record
+            assert session_on(venue, record["date"]) == stated, record
             checked += 1
-    assert checked > 2000
+    assert checked > 2700
+
+
+@pytest.mark.parametrize(
+    ("venue", "day", "edges"),
+    [
+        # CME's index futures: 16:15 with a halt, 16:00 with a halt, 16:00 without one.
+        ("CMES", "2013-10-08", ("07T22:00", "08T21:15", "08T20:15", "08T20:30")),
+        ("CMES", "2020-01-06", ("05T23:00", "06T22:00", "06T21:15", "06T21:30")),
+        ("CMES", "2024-06-03", ("02T22:00", "03T21:00")),
+        ("CMES", "2024-06-19", ("18T22:00", "19T17:00")),
+        ("CMES", "2021-04-02", ("01T22:00", "02T13:15")),
+        ("CMES", "2021-12-24", ()),
+        # Crude oil knows no halt.
+        ("XNYM", "2020-01-06", ("05T23:00", "06T22:00")),
+        ("XCBO", "2023-06-30", ("30T13:30", "30T20:15")),
+        ("XCBO", "2023-07-03", ("03T13:30", "03T17:15")),
+        ("XEUR", "2018-12-07", ("07T06:50", "07T21:00")),
+        ("XEUR", "2024-06-03", ("03T00:10", "03T20:00")),
+        ("XEUR", "2024-12-02", ("02T00:10", "02T21:00")),
+        # The session is named by the New York date on which it ends.
+        ("FX", "2024-03-11", ("10T21:00", "11T21:00")),
+        ("FX", "2024-03-08", ("07T22:00", "08T22:00")),
+        ("FX", "2024-03-10", ()),
+        ("OANDA", "2014-05-04", ("04T21:00", "05T00:00")),
+        ("OANDA", "2014-05-02", ("02T00:00", "02T21:00")),
+        ("OANDA", "2014-12-25", ("25T22:00", "26T00:00")),
+        ("OANDA", "2015-12-25", ()),
+        ("XHKG", "2011-03-04", ("04T02:00", "04T08:00", "04T04:30", "04T06:30")),
+        ("XTKS", "2011-11-18", ("18T00:00", "18T06:00", "18T02:00", "18T03:30")),
+        ("XTKS", "2024-11-05", ("05T00:00", "05T06:30", "05T02:30", "05T03:30")),
+        ("XTAE", "2023-06-04", ("04T06:59", "04T12:40")),
+        ("XTAE", "2023-06-02", ()),
+        ("XTAE", "2026-05-15", ("15T06:59", "15T10:50")),
+        ("XTAE", "2026-05-17", ()),
+    ],
+)
+def test_rules_state_hours_where_the_package_has_none(
+    venue: str, day: str, edges: tuple[str, ...]
+) -> None:
+    """Hours that changed, halts and holidays of their own hold on their dates only."""
+    found = session_on(venue, day)
+    assert [edge[8:] for edge in found] == list(edges)
+
+
+def test_extended_hours_are_stated_by_the_venue() -> None:
+    """New York from 04:00 to 20:00, until 17:00 after a half day; Mumbai from 09:00 to 16:00."""
+    label = us("2023-11-24")
+    half = load_sessions("ARCX").between(label, label + DAY_US)
+    assert [from_us(int(half.earliest[0])).hour, from_us(int(half.latest[0])).hour] == [9, 22]
+    label = us("2019-07-09")
+    mumbai = load_sessions("XNSE").between(label, label + DAY_US)
+    assert int(mumbai.earliest[0]) == us("2019-07-09 03:30")
+    assert int(mumbai.latest[0]) == us("2019-07-09 10:30")
+    tokyo = load_sessions("XTKS")
+    assert tokyo.latest.tolist() == tokyo.closes.tolist()
+
+
+def test_every_rule_tells_why_and_who_says_so() -> None:
+    """A rule without reason or source cannot be judged by the next who meets it."""
+    for venue in VENUES.values():
+        for rule in (*venue.hours, *venue.days):
+            assert rule.reason
+            assert rule.source
+    assert all(len(code) <= 8 for code in (*ALIASES, *VENUES))
+
+
+def test_new_york_is_known_since_1960() -> None:
+    """General Electric's bars of 1962 have sessions to belong to."""
+    assert load_sessions("XNYS").known_from == us(KNOWN_FROM.isoformat())
+    assert session_on("XNYS", "1962-01-02")
+
+
+def test_threads_may_load_a_venue_at_once() -> None:
+    """All of them get the same object."""
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(load_sessions, ["XWBO"] * 8))
+    assert all(sessions is found[0] for sessions in found)
 
 
 @given(instants=st.lists(instants, max_size=20), zone=st.sampled_from(ZONES))
