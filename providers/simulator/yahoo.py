@@ -23,11 +23,13 @@ from providers.simulator.market import (
     session_spans,
 )
 from providers.simulator.wire import Ask, Fetched, Incoming, Refused, Rendered, Reply
+from providers.simulator.yahoo_events import events_of
 from providers.types import Anchor, Hours, Timeframe
 
 SECOND_US: Final = 1_000_000
 MAX_SECONDS: Final = 100_000_000_000
 JSON_TYPE: Final = "application/json;charset=utf-8"
+QUARTERS: Final = "3mo"
 INTERVALS: Final = {
     "1m": Timeframe.M1,
     "5m": Timeframe.M5,
@@ -39,8 +41,10 @@ INTERVALS: Final = {
     "1d": Timeframe.D1,
     "1wk": Timeframe.W1,
     "1mo": Timeframe.MO1,
+    # mdc has no quarters: they are made of months.
+    QUARTERS: Timeframe.MO1,
 }
-WIRE_INTERVALS: Final = {member: name for name, member in INTERVALS.items()}
+WIRE_INTERVALS: Final = {member: name for name, member in INTERVALS.items() if name != QUARTERS}
 VALID_INTERVALS: Final = "1m, 2m, 5m, 15m, 30m, 60m, 90m, 1h, 4h, 1d, 5d, 1wk, 1mo, 3mo"
 RANGES: Final = ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"]
 REACH_DAYS: Final = {
@@ -171,7 +175,8 @@ class Yahoo:
         if self._config.round_start and ask.timeframe is Timeframe.D1:
             zone = market.sessions(ask.symbol).tz
             first_shown = bars.ts >= local_dates(np.array([ask.start]), zone)[0]
-        return Fetched(bars.take(first_shown & (stamps <= ask.end)))
+        shown = bars.take(first_shown & (stamps <= ask.end))
+        return Fetched(_quarters(shown) if ask.options["interval"] == QUARTERS else shown)
 
     def _dated_bars(self, market: Market, ask: Ask, *, start: int, end: int, now: int) -> Bars:
         """Return days, weeks or months; today stays a row of its own beside its week or month."""
@@ -189,11 +194,12 @@ class Yahoo:
         """Encode columns; an empty answer has no `timestamp` and an empty quote."""
         bars = page.bars
         meta = _meta(market, ask, bars, now)
+        events = events_of(market, ask, now=now)
         if not len(bars):
             indicators: dict[str, object] = {"quote": [{}]}
             if not ask.timeframe.is_intraday:
                 indicators["adjclose"] = [{}]
-            return Rendered(_document({"meta": meta, "indicators": indicators}), 0)
+            return Rendered(_document({"meta": meta, **events, "indicators": indicators}), 0)
         closes = market.adjusted_close(ask.symbol, bars)
         stamps = wire_stamps(market, ask, bars.ts) // SECOND_US
         if self._config.live_row:
@@ -212,7 +218,7 @@ class Yahoo:
         }
         if not ask.timeframe.is_intraday:
             indicators["adjclose"] = [{"adjclose": self._price(closes)}]
-        document = {"meta": meta, "timestamp": stamps.tolist(), "indicators": indicators}
+        document = {"meta": meta, "timestamp": stamps.tolist(), **events, "indicators": indicators}
         return Rendered(_document(document), len(bars))
 
     def finish(self, ask: Ask, rendered: Rendered, *, base_url: str) -> Reply:
@@ -275,6 +281,24 @@ def _meta(market: Market, ask: Ask, bars: Bars, now: int) -> dict[str, object]:
         meta["regularMarketPrice"] = float(bars.close[-1])
         meta["chartPreviousClose"] = float(bars.open[0])
     return meta
+
+
+def _quarters(months: Bars) -> Bars:
+    """Build quarterly bars from ascending monthly ones."""
+    if not len(months):
+        return months
+    quarters = months.ts.astype("M8[us]").astype("M8[M]").astype(np.int64) // 3
+    firsts = np.flatnonzero(np.r_[True, quarters[1:] != quarters[:-1]])
+    lasts = np.r_[firsts[1:], len(months)] - 1
+    return Bars.build(
+        ts=(quarters[firsts] * 3).astype("M8[M]").astype("M8[us]").astype(np.int64),
+        open=months.open[firsts],
+        high=np.maximum.reduceat(months.high, firsts),
+        low=np.minimum.reduceat(months.low, firsts),
+        close=months.close[lasts],
+        volume=np.add.reduceat(months.volume, firsts),
+        final=months.final[lasts],
+    )
 
 
 def read_seconds(text: str) -> int:

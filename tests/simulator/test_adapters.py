@@ -90,7 +90,8 @@ def test_adjoining_windows_make_one_whole(client, provider, timeframe):
         fetch(client, provider, "IBM", timeframe, start, end)[0].bars.ts
         for start, end in itertools.pairwise(edges)
     ]
-    (whole,) = fetch(client, provider, "IBM", timeframe, edges[0], edges[-1])
+    # A window that ends in the past may need a second page, of dividends and no bars.
+    whole, *_ = fetch(client, provider, "IBM", timeframe, edges[0], edges[-1])
     assert np.array_equal(np.concatenate(parts), whole.bars.ts)
 
 
