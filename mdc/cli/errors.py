@@ -20,6 +20,7 @@ from providers.errors import ProviderError, UnknownProvider, UnknownTimeframe, U
 from providers.venues import UnknownVenue
 
 __all__ = [
+    "EXPECTED",
     "FAILED",
     "INTERRUPTED",
     "WRONG_USAGE",
@@ -44,6 +45,7 @@ _USAGE = (
 )
 _FAILURES = (MdcError, ProviderError, ForbiddenTransition)
 _DATABASE = (DatabaseError, InterfaceError, psycopg.Error)
+EXPECTED = (*_USAGE, *_FAILURES, *_DATABASE)
 
 
 class SpeakingCommand(click.Command):
@@ -57,7 +59,7 @@ class SpeakingCommand(click.Command):
         """Run the callback."""
         try:
             return super().invoke(ctx)
-        except (*_USAGE, *_FAILURES, *_DATABASE) as error:
+        except EXPECTED as error:
             raise speak(error) from error
         except BrokenPipeError:
             # The reader has seen enough: click ends the command quietly.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -12,11 +12,13 @@ from django.db.utils import InterfaceError, OperationalError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from ingestion.domain.states import JobState
+from ingestion.domain.states import JobState, Workload
 from ingestion.services.describe_job import read_spec
+from ingestion.services.report_finished import report_finished
 from ingestion.services.watch_job import NOBODY_CAME, JobProgress, watch_job
-from mdc.cli.errors import Spoken
-from mdc.cli.output import count
+from ingestion.store.series_reports import SeriesReport
+from mdc.cli.output import count, span
+from mdc.cli.spoken import Spoken
 
 _SERIES_WITH_BARS: Final = 12
 _LOOK_EVERY: Final = 0.4
@@ -27,26 +29,36 @@ _SHARE_OF_TIME: Final = 0.1
 _GIVE_UP_AFTER: Final = 60.0
 
 Show = Callable[[JobProgress], None]
+Labels = Mapping[int, tuple[str, str]]
+
+
+def job_labels(job_id: int) -> Labels:
+    """Return symbol and timeframe of each series of a job; raises UnknownJob."""
+    return {one.series_id: (one.symbol, one.timeframe.value) for one in read_spec(job_id).series}
 
 
 def follow_job(
     job_id: int,
     *,
     console: Console,
+    labels: Labels,
+    verbose: bool = False,
     on_look: Show = lambda progress: None,
 ) -> JobProgress:
     """Show a job's progress until it ends, is paused or is a draft; return the last look.
 
-    `on_look` is called after each look. Raises Spoken when nobody works on the job any more or
-    its account is stopped.
+    `verbose` adds a line for each series that the job is done with. `on_look` is called after
+    each look. Raises Spoken when nobody works on the job any more or its account is stopped.
     """
-    labels = {one.series_id: f"{one.symbol} {one.timeframe}" for one in read_spec(job_id).series}
     display = _bars if console.is_terminal else _lines
+    finished = FinishedSeries(console, labels) if verbose else None
     warned = False
     with display(console, labels) as show:
         while True:
             began = time.monotonic()
             progress = _look(job_id, console)
+            if finished:
+                finished.look(progress)
             show(progress)
             on_look(progress)
             if _stands_still(progress):
@@ -102,7 +114,7 @@ def _look(job_id: int, console: Console) -> JobProgress:
 
 
 @contextmanager
-def _lines(console: Console, labels: dict[int, str]) -> Iterator[Show]:
+def _lines(console: Console, labels: Labels) -> Iterator[Show]:
     """Print a line when something has changed, but not more often than people read."""
     last_line, last_at = "", 0.0
 
@@ -132,7 +144,7 @@ def _line(progress: JobProgress) -> str:
 
 
 @contextmanager
-def _bars(console: Console, labels: dict[int, str]) -> Iterator[Show]:
+def _bars(console: Console, labels: Labels) -> Iterator[Show]:
     """Draw one bar for the job and, where they are few, one for each series."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -145,7 +157,7 @@ def _bars(console: Console, labels: dict[int, str]) -> Iterator[Show]:
         whole = drawn.add_task("all", total=None, done="", waits="")
         single = labels if 1 < len(labels) <= _SERIES_WITH_BARS else {}
         tasks: dict[int, TaskID] = {
-            series_id: drawn.add_task(label, total=None, done="", waits="")
+            series_id: drawn.add_task("/".join(label), total=None, done="", waits="")
             for series_id, label in single.items()
         }
 
@@ -166,3 +178,34 @@ def _bars(console: Console, labels: dict[int, str]) -> Iterator[Show]:
                 )
 
         yield show
+
+
+class FinishedSeries:
+    """Print `ES/1d: 252 bars in 1.8 s` for each series once, when the job is done with it."""
+
+    def __init__(self, console: Console, labels: Labels) -> None:
+        self._console = console
+        self._open = dict(labels)
+
+    def look(self, progress: JobProgress) -> None:
+        """Print the series that have finished since the last look, in the order asked for."""
+        if progress.job.workload is Workload.REALTIME:
+            return
+        reports = report_finished(progress, series_ids=self._open)
+        for series_id, report in reports.items():
+            label = "/".join(self._open.pop(series_id))
+            self._console.print(f"{label}: {_outcome(report)}", soft_wrap=True)
+
+
+def _outcome(report: SeriesReport) -> str:
+    if not report.slices:
+        return "nothing to fetch"
+    parts = [f"{count(report.bars, 'bar')} in {span(report.seconds)}"]
+    if report.revised:
+        parts.append(f"{report.revised:,} revised")
+    if report.refused:
+        parts.append(f"{count(report.refused, 'row')} refused")
+    if report.failed:
+        failed = f"{report.failed:,} of {count(report.slices, 'slice')} failed"
+        parts.append(f"{failed} ({report.error_class}: {report.error})")
+    return ", ".join(parts)

@@ -5,20 +5,13 @@ Exit codes: 0 done, 1 failed or partial, 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from typing import NamedTuple
 
 import click
 
-
-class Entry(NamedTuple):
-    """Name where a command lives and what the listing says of it."""
-
-    target: str
-    help: str
-
+from mdc.cli.groups import Entry, LazyGroup
+from mdc.cli.spoken import FAILED, INTERRUPTED, one_sentence
 
 # A new command: one file, one line.
 COMMANDS = {
@@ -30,8 +23,11 @@ COMMANDS = {
     ),
     "demo": Entry("mdc.cli.demo:demo", "See it all work on real prices, without any network."),
     "backfill": Entry("mdc.cli.backfill:backfill", "Fetch the history of symbols."),
+    "update": Entry("mdc.cli.update:update", "Bring what is stored up to the last closed session."),
     "poll": Entry("mdc.cli.poll:poll", "Ask for the newest bars again and again."),
     "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
+    "watchlist": Entry("mdc.cli.watchlist:watchlist", "Keep named lists of symbols."),
+    "state": Entry("mdc.cli.state:state", "Show how far each series has come; reset it."),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
     "export": Entry("mdc.cli.export:export", "Write stored bars as CSV or JSON lines."),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
@@ -47,32 +43,10 @@ _SPOKEN = {
 _DATABASE = {"django.db.utils:OperationalError", "psycopg:OperationalError"}
 _BROKER = {"kombu.exceptions:OperationalError"}
 
-INTERRUPTED = 130
 
-
-class LazyGroup(click.Group):
-    """Load a command's module only when that command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the table, in its order."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the listing from the table, loading nothing."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="mdc")
 def cli() -> None:
     """Keep market data complete, fresh and free of duplicates in your own PostgreSQL."""
@@ -108,6 +82,13 @@ def main() -> None:
         code = cli.main(prog_name="mdc", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        spoken_usage = one_sentence(error)
+        spoken_usage.show()
+        sys.exit(spoken_usage.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -116,6 +97,6 @@ def main() -> None:
         if sentence is None:
             raise
         click.echo(f"mdc: {sentence}", err=True)
-        sys.exit(1)
+        sys.exit(FAILED)
     # Without its standalone mode click returns what a command handed to `ctx.exit`.
     sys.exit(code if isinstance(code, int) else 0)

@@ -8,6 +8,8 @@ A decorator hands the command one keyword argument, read and checked:
     @options.provider()             provider: str | None, a known name
     @options.hours()                hours: Hours
     @options.window()               start, end: Given | None, in order
+    @options.effort()               effort: Effort, for commands that open jobs
+    @options.following()            verbose: bool, progress_file: Path | None
     @options.as_json()              as_json: bool
 
 `named_provider` takes the provider as the first word, as --provider, or --mock in its place.
@@ -18,8 +20,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -27,11 +31,13 @@ import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
 from ingestion.domain.retry import RETRY_CLASSES
+from ingestion.domain.spec import JobRequest
 from ingestion.services.show_watchlist import symbols_of
 from mdc.cli import inputs
 from mdc.cli.output import error_console
 from mdc.cli.spoken import SpokenUsage
 from mdc.cli.words import ListOption, split_words
+from providers.base import RateLimit
 from providers.registry import adapter_names, get_adapter
 from providers.types import Hours, Timeframe
 
@@ -39,10 +45,17 @@ MOCK_PROVIDER = "synthetic"
 NO_TARGETS = "none"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Decorator = Callable[[Command], Command]
 
 
-def together(*decorators: Decorator[Command]) -> Decorator[Command]:
+class Decorator(Protocol):
+    """Take a command and give it back with options."""
+
+    def __call__(self, command: Command, /) -> Command:
+        """Decorate a command of whatever kind."""
+        ...
+
+
+def together(*decorators: Decorator) -> Decorator:
     """Apply several options as one, in the order in which --help lists them."""
 
     def decorate(command: Command) -> Command:
@@ -53,7 +66,7 @@ def together(*decorators: Decorator[Command]) -> Decorator[Command]:
     return decorate
 
 
-def _before(prepare: Callable[[dict[str, Any]], None]) -> Decorator[Command]:
+def _before(prepare: Callable[[dict[str, Any]], None]) -> Decorator:
     """Let `prepare` rewrite the keyword arguments before the command sees them."""
 
     def decorate(command: Command) -> Command:
@@ -69,7 +82,7 @@ def _before(prepare: Callable[[dict[str, Any]], None]) -> Decorator[Command]:
 
 def symbols(
     *, required: bool = False, help: str = "Only these; several words, commas or @file."
-) -> Decorator[Command]:
+) -> Decorator:
     """Take --symbols (--symbol, --assets) and --watchlist as one tuple, each symbol once."""
 
     def prepare(given: dict[str, Any]) -> None:
@@ -108,7 +121,7 @@ def symbols(
 
 def timeframes(
     *, default: tuple[str, ...] = (), help: str = "Bar lengths: 1m 5m 15m 30m 1h 4h 1d 1w 1mo."
-) -> Decorator[Command]:
+) -> Decorator:
     """Take --timeframe (--timeframes), in any spelling that Timeframe.parse reads."""
     return click.option(
         "--timeframe",
@@ -124,7 +137,7 @@ def timeframes(
     )
 
 
-def provider(*, help: str = "Only this provider.") -> Decorator[Command]:
+def provider(*, help: str = "Only this provider.") -> Decorator:
     """Take --provider and refuse a name that nobody knows."""
 
     def prepare(given: dict[str, Any]) -> None:
@@ -134,7 +147,7 @@ def provider(*, help: str = "Only this provider.") -> Decorator[Command]:
     return together(click.option("--provider", metavar="NAME", help=help), _before(prepare))
 
 
-def named_provider(*, required: bool) -> Decorator[Command]:
+def named_provider(*, required: bool) -> Decorator:
     """Take the provider as the first word or as --provider; --mock puts made-up prices there.
 
     A word after a list of symbols belongs to that list: where it left the command without a
@@ -190,7 +203,7 @@ def _check_unnamed(words: Sequence[str], *, required: bool) -> None:
         )
 
 
-def hours() -> Decorator[Command]:
+def hours() -> Decorator:
     """Take --hours as Hours."""
 
     def prepare(given: dict[str, Any]) -> None:
@@ -213,7 +226,7 @@ def window(
     start_required: bool = False,
     start_help: str = "First day (UTC).",
     end_help: str = "Last day, included; a time such as 2024-01-31T15:00Z is excluded.",
-) -> Decorator[Command]:
+) -> Decorator:
     """Take --start (--start-date) and --end (--end-date); a window that ends first is refused."""
 
     def prepare(given: dict[str, Any]) -> None:
@@ -228,7 +241,7 @@ def window(
     )
 
 
-def start(*, required: bool = False, help: str = "First day (UTC).") -> Decorator[Command]:
+def start(*, required: bool = False, help: str = "First day (UTC).") -> Decorator:
     """Take --start (--start-date) alone."""
     return click.option(
         "--start",
@@ -241,14 +254,14 @@ def start(*, required: bool = False, help: str = "First day (UTC).") -> Decorato
     )
 
 
-def venue() -> Decorator[Command]:
+def venue() -> Decorator:
     """Take --venue."""
     return click.option(
         "--venue", metavar="MIC", help="Calendar of symbols of which nothing is known yet."
     )
 
 
-def priority(*, default: int) -> Decorator[Command]:
+def priority(*, default: int) -> Decorator:
     """Take --priority."""
     return click.option(
         "--priority",
@@ -257,8 +270,42 @@ def priority(*, default: int) -> Decorator[Command]:
     )
 
 
-def effort() -> Decorator[Command]:
-    """Take how hard and how patiently a job may try, what it refuses and whom it feeds."""
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Hold how hard and how patiently a job may try, what it refuses and whom it feeds."""
+
+    rate_limit: RateLimit | None
+    max_concurrency: int | None
+    max_retries: int | None
+    retry_delay: float | None
+    retry_class: str
+    slices_per_round: int | None
+    slice_span: timedelta | None
+    validate: bool
+    targets: tuple[str, ...] | None
+
+    def applied(self, request: JobRequest) -> JobRequest:
+        """Return the request with this effort."""
+        return replace(
+            request,
+            rate_limit=self.rate_limit,
+            max_concurrency=self.max_concurrency,
+            tries=None if self.max_retries is None else self.max_retries + 1,
+            retry_delay=self.retry_delay,
+            retry_class=self.retry_class,
+            slices_per_round=self.slices_per_round,
+            slice_span=self.slice_span,
+            validate=self.validate,
+            targets=self.targets,
+        )
+
+
+def effort() -> Decorator:
+    """Take everything that Effort holds, as `effort`."""
+
+    def prepare(given: dict[str, Any]) -> None:
+        given["effort"] = Effort(**{one.name: given.pop(one.name) for one in fields(Effort)})
+
     return together(
         click.option(
             "--rate-limit", type=inputs.rate, metavar="N/TIME", help="5/s, 60/min ...; only lowers."
@@ -312,10 +359,32 @@ def effort() -> Decorator[Command]:
             metavar="NAME,NAME|none",
             help="Targets to feed.  [default: all that match]",
         ),
+        _before(prepare),
     )
 
 
-def following() -> Decorator[Command]:
+def dry_run() -> Decorator:
+    """Take --dry-run."""
+    return click.option(
+        "--dry-run", is_flag=True, help="Say what would be fetched, and fetch nothing."
+    )
+
+
+def draft() -> Decorator:
+    """Take --draft."""
+    return click.option(
+        "--draft", is_flag=True, help="Make the job, and let `mdc job start` start it."
+    )
+
+
+def wait() -> Decorator:
+    """Take --wait/--no-wait."""
+    return click.option(
+        "--wait/--no-wait", default=True, show_default=True, help="Stay until it ends."
+    )
+
+
+def following() -> Decorator:
     """Take how a command shows the job that it waits for."""
     return together(
         click.option(
@@ -330,7 +399,7 @@ def following() -> Decorator[Command]:
     )
 
 
-def as_json(help: str = "Print one JSON object.") -> Decorator[Command]:
+def as_json(help: str = "Print one JSON object.") -> Decorator:
     """Take --json."""
     return click.option("--json", "as_json", is_flag=True, help=help)
 

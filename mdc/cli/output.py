@@ -33,7 +33,12 @@ def error_console() -> Console:
 
 def print_json(value: object) -> None:
     """Print one JSON document with times as ISO 8601 in UTC and spans in seconds."""
-    click.echo(json.dumps(value, indent=2, default=_plain))
+    click.echo(to_json(value))
+
+
+def to_json(value: object) -> str:
+    """Spell one JSON document with times as ISO 8601 in UTC and spans in seconds."""
+    return json.dumps(value, indent=2, default=_plain)
 
 
 def _plain(value: object) -> object:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ingestion.domain.gaps import Gap
 from ingestion.domain.windows import from_us
-from ingestion.services.describe_job import Failure, JobDescription, SeriesProgress
-from ingestion.services.list_jobs import ListedJob
-from ingestion.services.preview_job import Preview
-from ingestion.services.show_coverage import SeriesCoverage
-from ingestion.services.summarize_job import JobSummary, SeriesSummary
-from ingestion.store.job_reads import EventRow, JobRow, SliceTally
+
+if TYPE_CHECKING:
+    # A listing must not load what plans and judges.
+    from ingestion.domain.gaps import Gap
+    from ingestion.services.describe_job import Failure, JobDescription, SeriesProgress
+    from ingestion.services.list_jobs import ListedJob
+    from ingestion.services.preview_job import Preview
+    from ingestion.services.show_coverage import SeriesCoverage
+    from ingestion.services.summarize_job import JobSummary, SeriesSummary
+    from ingestion.store.job_reads import EventRow, JobRow, SliceTally
 
 Shape = dict[str, Any]
 
 
 def listed_shape(listed: ListedJob) -> Shape:
     """Shape one line of `job list`."""
-    return {**_job(listed.job), "wait_reason": listed.job.wait_reason, **_progress(listed.slices)}
+    return {**_job(listed.job), "wait_reason": listed.job.wait_reason, **tally_shape(listed.slices)}
 
 
 def description_shape(description: JobDescription) -> Shape:
@@ -38,7 +41,7 @@ def description_shape(description: JobDescription) -> Shape:
         ),
         "waits": progress.waits,
         "workers_alive": progress.workers.alive,
-        **_progress(progress.slices),
+        **tally_shape(progress.slices),
         "next_retry": (
             {
                 "at": retry.at,
@@ -70,7 +73,7 @@ def summary_shape(summary: JobSummary) -> Shape:
         "outcome": job.outcome,
         "start": summary.start,
         "end": summary.end,
-        **_progress(summary.slices),
+        **tally_shape(summary.slices),
         "success_rate": summary.success_rate,
         "seconds": summary.seconds,
         "bars_per_second": summary.bars_per_second,
@@ -152,7 +155,8 @@ def _job(job: JobRow) -> Shape:
     }
 
 
-def _progress(slices: SliceTally) -> Shape:
+def tally_shape(slices: SliceTally) -> Shape:
+    """Shape how far slices have come and what they brought."""
     return {"slices": {**_tally(slices), "total": slices.total}, "rows": slices.rows}
 
 
@@ -175,7 +179,7 @@ def _series_progress(one: SeriesProgress) -> Shape:
         "adjustment": one.spec.adjustment,
         "start": one.spec.start,
         "end": one.spec.end,
-        **_progress(one.slices),
+        **tally_shape(one.slices),
         "most_tries": one.most_tries,
         "checkpoint": (
             {"until": checkpoint.frontier, "ts": checkpoint.ts, "sequence": checkpoint.sequence}

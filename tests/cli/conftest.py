@@ -67,7 +67,7 @@ def run() -> Run:
     """Run the command line and insist that no error escapes it."""
 
     def invoke(*words: str) -> Result:
-        result = CliRunner().invoke(cli, [str(word) for word in words])
+        result = CliRunner().invoke(cli, [str(word) for word in words], prog_name="mdc")
         assert result.exception is None or isinstance(result.exception, SystemExit), (
             result.exception
         )

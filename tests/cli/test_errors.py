@@ -18,7 +18,14 @@ FIRST = ("--start", "2024-01-01")
     [
         (("backfill", "nosuch", "--symbols", "A", *FIRST), "unknown provider 'nosuch'"),
         (("backfill", "--symbols", "A", *FIRST), "name one provider"),
-        (("backfill", "yahoo", "--provider", "polygon", "--symbols", "A", *FIRST), "name one"),
+        (
+            ("backfill", "yahoo", "--provider", "polygon", "--symbols", "A", *FIRST),
+            "two providers are named, yahoo and polygon; keep one",
+        ),
+        (
+            ("backfill", "--symbols", "A", "yahoo", *FIRST),
+            "yahoo stands in the list of symbols and counts as one; name the provider before",
+        ),
         (("backfill", "synthetic", "--symbols", "A", "--start", "2024-13-01"), "is no date"),
         (("backfill", "synthetic", "--symbols", "A", "--start", "2190-01-01"), "in the future"),
         (
@@ -46,7 +53,11 @@ FIRST = ("--start", "2024-01-01")
             "unknown retry class 'odd'",
         ),
         (("backfill", "synthetic", "--symbols", ",", *FIRST), "name at least one symbol"),
-        (("backfill", "synthetic", *FIRST), "Missing option '--symbols'"),
+        (("backfill", "synthetic", *FIRST), "name at least one symbol"),
+        (
+            ("backfill", "synthetic", "--symbols", "A"),
+            "mdc: missing option '--start' / '--start-date'; `mdc backfill --help` lists",
+        ),
         (
             ("backfill", "synthetic", "--symbols", "A", *FIRST, "--rate-limit", "fast"),
             "is no rate",
@@ -67,6 +78,7 @@ def test_wrong_usage_exits_with_2(run: Run, words: tuple[str, ...], sentence: st
     result = run(*words)
     assert result.exit_code == 2, result.stderr
     assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 
 

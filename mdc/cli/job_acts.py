@@ -1,0 +1,102 @@
+"""`mdc job start | pause | resume | cancel | retry-failed`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+import mdc.cli.apps_ready  # noqa: F401
+
+# isort: split
+from ingestion.domain.actor import Actor
+from ingestion.domain.errors import MdcError
+from ingestion.domain.states import ForbiddenTransition, JobState
+from ingestion.services.cancel_job import cancel_job
+from ingestion.services.list_jobs import list_failed_jobs
+from ingestion.services.pause_job import pause_job
+from ingestion.services.resume_job import resume_job
+from ingestion.services.retry_failed import retry_failed
+from ingestion.services.start_job import start_job
+from ingestion.services.watch_job import watch_job
+from mdc.cli.actor import current_actor
+from mdc.cli.errors import FAILED, SpeakingCommand, SpokenUsage, speak
+from mdc.cli.output import count
+
+REASON_OPTION = click.option("--reason", default="", help="Why, for the audit ledger.")
+
+Act = Callable[..., JobState]
+
+
+def _act(job_ids: tuple[int, ...], act: Act, *, asked: str, reason: str) -> None:
+    """Act on each job and say where it stands; a refusal does not keep the others from theirs."""
+    refused = False
+    for job_id in job_ids:
+        try:
+            act(job_id, actor=current_actor(), reason=reason)
+        except (MdcError, ForbiddenTransition) as error:
+            click.echo(f"mdc: job {job_id}: {speak(error).format_message()}", err=True)
+            refused = True
+            continue
+        progress = watch_job(job_id)
+        wait = f"; {progress.waits}" if progress.waits else ""
+        click.echo(f"Job {job_id}: {asked}. It is {progress.job.state}{wait}.")
+    if refused:
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.command(cls=SpeakingCommand)
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@REASON_OPTION
+def start(*, job_ids: tuple[int, ...], reason: str) -> None:
+    """Start drafts."""
+    _act(job_ids, start_job, asked="started", reason=reason)
+
+
+@click.command(cls=SpeakingCommand)
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@REASON_OPTION
+def pause(*, job_ids: tuple[int, ...], reason: str) -> None:
+    """Pause jobs; each stops at its next batch boundary and keeps its checkpoint."""
+    _act(job_ids, pause_job, asked="asked to pause", reason=reason)
+
+
+@click.command(cls=SpeakingCommand)
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@REASON_OPTION
+def resume(*, job_ids: tuple[int, ...], reason: str) -> None:
+    """Let jobs go on from their checkpoints; a stopped account is let go too."""
+    _act(job_ids, resume_job, asked="asked to go on", reason=reason)
+
+
+@click.command(cls=SpeakingCommand)
+@click.argument("job_ids", type=int, nargs=-1, required=True)
+@REASON_OPTION
+def cancel(*, job_ids: tuple[int, ...], reason: str) -> None:
+    """End jobs unfinished; what is stored stays."""
+    _act(job_ids, cancel_job, asked="asked to end", reason=reason)
+
+
+@click.command("retry-failed", cls=SpeakingCommand)
+@click.argument("job_ids", type=int, nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every job that has failed slices.")
+@REASON_OPTION
+def retry_failed_(*, job_ids: tuple[int, ...], every: bool, reason: str) -> None:
+    """Try the failed slices of jobs again, and only those."""
+    if bool(job_ids) == every:
+        raise SpokenUsage("name the jobs to retry, or give --all")
+    actor: Actor = current_actor()
+    chosen = list_failed_jobs() if every else job_ids
+    if not chosen:
+        click.echo("No job has failed slices.")
+    refused = False
+    for job_id in chosen:
+        try:
+            replayed = retry_failed(job_id, actor=actor, reason=reason)
+        except (MdcError, ForbiddenTransition) as error:
+            click.echo(f"mdc: job {job_id}: {speak(error).format_message()}", err=True)
+            refused = True
+            continue
+        click.echo(f"Job {job_id}: {count(replayed, 'slice')} will be tried again.")
+    if refused:
+        raise click.exceptions.Exit(FAILED)
