@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db import connection as default_connection
+
 from ingestion.domain.errors import UnknownSeries
 from ingestion.store import series_reads
-from ingestion.store.series_reads import SeriesRow
+from ingestion.store.series_reads import Connection, SeriesRow
 from providers.types import Timeframe
 
 
@@ -35,17 +37,21 @@ def find_series(
     symbols: Sequence[str] = (),
     timeframes: Sequence[Timeframe] = (),
     provider: str | None = None,
+    connection: Connection = default_connection,
 ) -> list[SeriesRow]:
     """Return the series that pass every filter given, in listing order.
 
     Raises NothingStored for a symbol without any.
     """
     found = series_reads.select_series(
-        symbols=symbols or None, timeframes=timeframes or None, provider=provider
+        symbols=symbols or None,
+        timeframes=timeframes or None,
+        provider=provider,
+        connection=connection,
     )
     known = {one.symbol for one in found}
     for symbol in symbols:
         if symbol not in known:
-            similar = series_reads.similar_symbols(symbol)
+            similar = series_reads.similar_symbols(symbol, connection=connection)
             raise NothingStored(symbol, timeframes=timeframes, similar=similar)
     return found

@@ -18,7 +18,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from ingestion.domain.windows import from_us
+from ingestion.domain.windows import from_us, to_us
 from ingestion.store.copyformat import (
     BOOL,
     FLOAT8,
@@ -151,6 +151,29 @@ def read_bars(
     """Return what `read_chunks` yields as one piece; for windows that are known to be small."""
     chunks = read_chunks(connection, series_id, start=start, end=end, as_of=as_of, columns=columns)
     return Bars.concat(list(chunks))
+
+
+_BOUNDS: Final = """
+SELECT min(edge.low), max(edge.high)
+FROM unnest(%s::int[]) AS s (id)
+CROSS JOIN LATERAL (SELECT min(ts) AS low, max(ts) AS high FROM bar WHERE series_id = s.id) edge
+"""
+
+
+def stamp_bounds(
+    connection: psycopg.Connection[Any], series_ids: Sequence[int]
+) -> tuple[int, int] | None:
+    """Return the first and the last stamp of several series in µs, None where none has bars."""
+    row = connection.execute(_BOUNDS, [list(series_ids)]).fetchone()
+    return None if row is None or row[0] is None else (to_us(row[0]), to_us(row[1]))
+
+
+def clock(connection: psycopg.Connection[Any]) -> datetime:
+    """Return PostgreSQL's clock, by which `known_from` is stamped."""
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None  # a SELECT without FROM always answers
+    moment: datetime = row[0]
+    return moment
 
 
 def _query(wanted: Sequence[str], *, then: bool) -> str:

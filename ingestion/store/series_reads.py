@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection
+import psycopg
+from django.db import connection as default_connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.gaps import Evidence
@@ -16,12 +18,19 @@ from providers.types import Adjustment, Anchor, Hours, Timeframe
 
 SERIES_LIMIT = 20_000
 
+# Django's connection serves commands, a plain one those who read without any set-up.
+Connection = psycopg.Connection[Any] | BaseDatabaseWrapper
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesRow:
-    """Hold the identity of one series and what its instrument says of expectations."""
+    """Hold the identity of one series and what its instrument says of expectations.
+
+    Of several providers the one with the lower `precedence` is believed first.
+    """
 
     id: int
+    instrument_id: int
     provider: str
     symbol: str
     event_type: str
@@ -29,6 +38,7 @@ class SeriesRow:
     adjustment: Adjustment
     hours: Hours
     anchor: Anchor
+    precedence: int
     venue: str
     listed_from: date | None
     delisted_on: date | None
@@ -47,8 +57,8 @@ class SeriesRow:
 
 
 _SERIES = """
-SELECT s.id, s.provider, i.symbol, s.event_type, s.timeframe, s.adjustment, s.hours, s.anchor,
-       i.venue, i.listed_from, i.delisted_on
+SELECT s.id, s.instrument_id, s.provider, i.symbol, s.event_type, s.timeframe, s.adjustment,
+       s.hours, s.anchor, s.precedence, i.venue, i.listed_from, i.delisted_on
 FROM series s JOIN instrument i ON i.id = s.instrument_id
 WHERE s.event_type = 'bar'
   AND (%(ids)s::int[] IS NULL OR s.id = ANY(%(ids)s))
@@ -65,6 +75,7 @@ def select_series(
     symbols: Sequence[str] | None = None,
     timeframes: Sequence[Timeframe] | None = None,
     provider: str | None = None,
+    connection: Connection = default_connection,
 ) -> list[SeriesRow]:
     """Return the bar series that pass every filter given, in listing order."""
     with connection.cursor() as cursor:
@@ -83,11 +94,13 @@ def select_series(
 
 
 def _series_row(row: tuple[Any, ...]) -> SeriesRow:
-    shape = (Timeframe(row[4]), Adjustment(row[5]), Hours(row[6]), Anchor(row[7]))
-    return SeriesRow(*[*row[:4], *shape, *row[8:]])
+    shape = (Timeframe(row[5]), Adjustment(row[6]), Hours(row[7]), Anchor(row[8]))
+    return SeriesRow(*[*row[:5], *shape, *row[9:]])
 
 
-def similar_symbols(symbol: str, *, limit: int = 3) -> list[str]:
+def similar_symbols(
+    symbol: str, *, limit: int = 3, connection: Connection = default_connection
+) -> list[str]:
     """Return stored symbols that differ from this one in case or begin with it."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -119,11 +132,47 @@ FROM slice WHERE state = 'dead' AND series_id = ANY(%(ids)s)
 """
 _NO_PROOF = frozenset({"loaded", "missing", "failed"})
 
+# Proofs that say that there is no bar to be had at all, from whomever.
+_COVERED = f"""
+SELECT series_id, 'loaded', {_SPAN.format("r")}
+FROM coverage, unnest(loaded) r WHERE series_id = ANY(%(ids)s)
+UNION ALL
+SELECT series_id, 'proven', {_WINDOW_SPAN}
+FROM empty_proof WHERE series_id = ANY(%(ids)s) AND expires_at > now()
+  AND reason IN ('no_trade', 'halted', 'closed', 'not_listed')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """Hold what is loaded of a series, and what is proven to be without bars; in stamp space."""
+
+    loaded: Ranges
+    proven: Ranges
+
+
+def read_covered(
+    series_ids: Sequence[int], *, connection: Connection = default_connection
+) -> dict[int, Covered]:
+    """Read what is accounted for of each series, now."""
+    spans: dict[tuple[int, str], list[tuple[int, int]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_COVERED, {"ids": list(series_ids)})
+        for series_id, kind, start, end in cursor.fetchall():
+            spans.setdefault((series_id, kind), []).append((start, end))
+    return {
+        series_id: Covered(
+            loaded=Ranges.of(spans.get((series_id, "loaded"), [])),
+            proven=Ranges.of(spans.get((series_id, "proven"), [])),
+        )
+        for series_id in series_ids
+    }
+
 
 def read_evidence(series_ids: Sequence[int], *, now: datetime) -> dict[int, Evidence]:
     """Gather what is known of each series: coverage, unexpired proofs, misses, failures."""
     spans: dict[int, dict[str, list[tuple[int, int]]]] = {one: {} for one in series_ids}
-    with connection.cursor() as cursor:
+    with default_connection.cursor() as cursor:
         cursor.execute(_EVIDENCE, {"ids": list(series_ids), "now": now})
         for series_id, kind, start, end in cursor.fetchall():
             spans[series_id].setdefault(kind, []).append((start, end))
@@ -143,7 +192,7 @@ def _evidence(kinds: dict[str, list[tuple[int, int]]]) -> Evidence:
 
 def asked_windows(series_ids: Sequence[int]) -> dict[int, Window]:
     """Return, per series, the span from its first slice's start to its last one's end."""
-    with connection.cursor() as cursor:
+    with default_connection.cursor() as cursor:
         cursor.execute(
             'SELECT series_id, min(lower("window")), max(upper("window")) FROM slice'
             " WHERE series_id = ANY(%s) AND state <> 'cancelled' GROUP BY series_id",
@@ -167,7 +216,7 @@ def count_bars(windows: Mapping[int, Window]) -> dict[int, BarCount]:
 
     The key forbids duplicates; they are counted all the same, so that the figure is evidence.
     """
-    with connection.cursor() as cursor:
+    with default_connection.cursor() as cursor:
         cursor.execute(
             "SELECT w.series_id, k.* FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[])"
             "   AS w(series_id, starts, ends)"
