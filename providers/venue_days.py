@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import Final
+from datetime import date
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 DayNumbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def weekdays(days: DayNumbers) -> DayNumbers:
@@ -44,9 +48,37 @@ def _after_thanksgiving(days: DayNumbers) -> Mask:
     return found
 
 
+def _israel(days: DayNumbers, feasts: tuple[tuple[str, tuple[int, ...]], ...]) -> Mask:
+    """Tell which days lie the given number of days after a feast of the Hebrew calendar."""
+    # Its functions still tell the truth; what the package makes of them under pandas 3 does not.
+    tase: Any = importlib.import_module("exchange_calendars.tase_holidays")
+    dates = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+    found = [
+        getattr(tase, feast)(year).to_pydate().toordinal() - _EPOCH + shift
+        for year in range(int(dates.min()), int(dates.max()) + 1)
+        for feast, shifts in feasts
+        for shift in shifts
+    ]
+    return np.isin(days, found)
+
+
 def _holidays(days: DayNumbers) -> Mask:
     return on_date(days, 12, 25) | on_date(days, 1, 1)
 
+
+# With their eves (-1), second days and what follows.
+_FEASTS: Final = (
+    ("purim", (0,)),
+    ("passover", (-1, 0, 5, 6)),
+    ("memorial_day", (0, 1)),
+    ("pentecost", (-1, 0)),
+    ("fast_day", (0,)),
+    ("new_year", (-1, 0, 1)),
+    ("yom_kippur", (-1, 0)),
+    ("sukkoth", (-1, 0)),
+    ("simchat_torah", (-1, 0)),
+)
+_HALF_FEASTS: Final = (("passover", (1, 2, 3, 4)), ("sukkoth", (1, 2, 3, 4, 5)))
 
 NAMED: Final[dict[str, Callable[[DayNumbers], Mask]]] = {
     "Fridays": lambda days: weekdays(days) == 5,
@@ -55,6 +87,8 @@ NAMED: Final[dict[str, Callable[[DayNumbers], Mask]]] = {
     "Christmas Eve": lambda days: on_date(days, 12, 24),
     "Christmas": lambda days: on_date(days, 12, 25),
     "New Year": lambda days: on_date(days, 1, 1),
+    "feasts of Israel": lambda days: _israel(days, _FEASTS),
+    "half feasts of Israel": lambda days: _israel(days, _HALF_FEASTS),
     "Juneteenth": lambda days: observed(days, 6, 19),
     "day after Thanksgiving": _after_thanksgiving,
     "Fridays of Christmas or New Year": lambda days: _holidays(days) & (weekdays(days) == 5),

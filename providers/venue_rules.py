@@ -71,14 +71,11 @@ class ExtendedHours:
 class VenueRules:
     """Name the calendar a venue stands on and what is different there.
 
-    `factory` is the calendar's class where looking it up by name fails; `all_week` counts every
-    weekday as a possible session, for rules to close; `closes_later` shifts every close.
+    `closes_later` shifts every close, in minutes.
     """
 
     calendar: str
     tz: str = ""
-    factory: str = ""
-    all_week: bool = False
     closes_later: int = 0
     hours: tuple[HoursRule, ...] = ()
     days: tuple[DaysRule, ...] = ()
@@ -263,10 +260,16 @@ VENUES: Final[Mapping[str, VenueRules]] = {
     ),
     "XBOM": VenueRules("XBOM", extended=_INDIAN_EXTENDED),
     "XTAE": VenueRules(
-        "XTAE",
-        factory="exchange_calendars.exchange_calendar_xtae:XTAEExchangeCalendar",
-        all_week=True,
+        # Not on the package's own calendar: under pandas 3 it forgets its week and its feasts.
+        "24/7",
+        tz="Asia/Jerusalem",
         hours=(
+            HoursRule(
+                opens="09:59",
+                closes="17:15",
+                reason="continuous trading of shares",
+                source="TASE trading schedule; exchange_calendars, XTAE",
+            ),
             HoursRule(
                 until="2026-01-05",
                 weekdays="7",
@@ -279,16 +282,34 @@ VENUES: Final[Mapping[str, VenueRules]] = {
                 weekdays="5",
                 closes="13:50",
                 reason="Fridays end early",
-                source="exchange_calendars, XTAE",
+                source="TASE, change of trading days; exchange_calendars, XTAE",
             ),
         ),
         days=(
             DaysRule(
-                days=("Saturdays",),
-                reason="the package forgets its own week under pandas 3, so the week is stated "
-                "here; its half holidays are taken as whole ones",
+                days=("half feasts of Israel",),
+                closes="14:15",
+                reason="the days between the feasts end early",
                 source="TASE trading vacation schedule",
             ),
+            DaysRule(
+                days=("feasts of Israel",),
+                reason="closed on feasts and their eves",
+                source="TASE trading vacation schedule, known since 2019",
+            ),
+            DaysRule(
+                days=(
+                    "2019-04-09",
+                    "2019-09-17",
+                    "2020-03-02",
+                    "2021-03-23",
+                    "2022-11-01",
+                    "2024-02-27",
+                ),
+                reason="elections, of parliament and (2024) of towns",
+                source="exchange_calendars, XTAE",
+            ),
+            DaysRule(days=("Saturdays",), reason="the Sabbath", source="TASE trading days"),
             DaysRule(
                 days=("Fridays",),
                 until="2026-01-05",

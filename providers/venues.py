@@ -24,6 +24,7 @@ KNOWN_FROM: Final = date(1960, 1, 1)
 # calendars whose holidays are tables end earlier, at the last year the package lists.
 KNOWN_UNTIL: Final = date(2035, 12, 31)
 
+_HOLIDAYS_FROM: Final = date(1970, 1, 1)
 _LOADING: Final = threading.Lock()
 
 
@@ -55,13 +56,14 @@ def _load(mic: str) -> Sessions:
     with warnings.catch_warnings():
         # exchange_calendars still calls what its pandas is about to change; not ours to act on.
         warnings.simplefilter("ignore", DeprecationWarning)
-        calendar, first, last = _build_calendar(venue, mic)
+        calendar, first, last = _build_calendar(venue.calendar, mic)
+        found = _schedule_of(calendar, first)
     columns = {
-        "labels": _microseconds(calendar.schedule.index),
-        "opens": _microseconds(calendar.schedule["open"]),
-        "closes": _microseconds(calendar.schedule["close"]),
-        "break_starts": _microseconds(calendar.schedule["break_start"]),
-        "break_ends": _microseconds(calendar.schedule["break_end"]),
+        "labels": _microseconds(found.index),
+        "opens": _microseconds(found["open"]),
+        "closes": _microseconds(found["close"]),
+        "break_starts": _microseconds(found["break_start"]),
+        "break_ends": _microseconds(found["break_end"]),
     }
     schedule = apply_rules(
         Schedule.of_calendar(str(calendar.tz), columns, first=first, last=last), venue
@@ -77,42 +79,39 @@ def _load(mic: str) -> Sessions:
         break_ends=_frozen(schedule.break_ends),
         earliest=_frozen(earliest),
         latest=_frozen(latest),
-        always_open=venue.calendar == "24/7",
+        always_open=venue.calendar == "24/7" and not venue.hours,
         known_from=_midnight_us(first),
         known_until=_midnight_us(last) + DAY_US,
     )
 
 
-def _build_calendar(venue: VenueRules, mic: str) -> tuple[Any, date, date]:
+def _build_calendar(name: str, mic: str) -> tuple[Any, date, date]:
     """Return the calendar of all dates that it knows of our span, and its first and last."""
-    factory = _find_factory(venue, mic)
-    bound_min, bound_max = factory.bound_min(), factory.bound_max()
+    # Imported here because it pulls in pandas, which most commands never need.
+    exchange_calendars: Any = importlib.import_module("exchange_calendars")
+    try:
+        # Bounds are class attributes, but the class is only reachable through an instance.
+        probe = exchange_calendars.get_calendar(name, start="2024-01-01", end="2024-12-31")
+    except exchange_calendars.errors.InvalidCalendarName:
+        raise UnknownVenue(mic) from None
+    bound_min, bound_max = type(probe).bound_min(), type(probe).bound_max()
     first = max(KNOWN_FROM, bound_min.date()) if bound_min is not None else KNOWN_FROM
     last = min(KNOWN_UNTIL, bound_max.date()) if bound_max is not None else KNOWN_UNTIL
     # Built past the package's own cache: only the columns are kept, a hundredth of the calendar.
-    return factory(start=first.isoformat(), end=last.isoformat()), first, last
+    return type(probe)(start=first.isoformat(), end=last.isoformat()), first, last
 
 
-def _find_factory(venue: VenueRules, mic: str) -> Any:
-    """Return the calendar's class, with the week that the rules ask for."""
-    # Imported here because it pulls in pandas, which most commands never need.
-    exchange_calendars: Any = importlib.import_module("exchange_calendars")
-    if venue.factory:
-        module, _, name = venue.factory.partition(":")
-        factory = getattr(importlib.import_module(module), name)
-    else:
-        try:
-            # The class is only reachable through an instance.
-            probe = exchange_calendars.get_calendar(
-                venue.calendar, start="2024-01-01", end="2024-12-31"
-            )
-        except exchange_calendars.errors.InvalidCalendarName:
-            raise UnknownVenue(mic) from None
-        factory = type(probe)
-    if not venue.all_week:
-        return factory
-    every_day = {"weekmask": "1111111", "special_weekmasks": [], "special_closes": []}
-    return type(factory.__name__, (factory,), every_day)
+def _schedule_of(calendar: Any, first: date) -> pd.DataFrame:
+    """Return a calendar's sessions without the holidays that it forgets.
+
+    pandas begins its holidays in 1970 where nobody says otherwise, and exchange_calendars does not.
+    """
+    schedule: pd.DataFrame = calendar.schedule
+    holidays = calendar.regular_holidays
+    if first >= _HOLIDAYS_FROM or holidays is None:
+        return schedule
+    forgotten = holidays.holidays(first.isoformat(), _HOLIDAYS_FROM.isoformat())
+    return schedule[~schedule.index.isin(forgotten)]
 
 
 def _microseconds(column: pd.Series[Any] | pd.DatetimeIndex) -> Stamps:

@@ -159,6 +159,8 @@ def test_sessions_agree_with_independent_records(recorded: Path) -> None:
         ("XTKS", "2024-11-05", ("05T00:00", "05T06:30", "05T02:30", "05T03:30")),
         ("XTAE", "2023-06-04", ("04T06:59", "04T12:40")),
         ("XTAE", "2023-06-02", ()),
+        ("XTAE", "2022-04-17", ("17T06:59", "17T11:15")),
+        ("XTAE", "2022-05-05", ()),
         ("XTAE", "2026-05-15", ("15T06:59", "15T10:50")),
         ("XTAE", "2026-05-17", ()),
     ],
@@ -197,6 +199,7 @@ def test_new_york_is_known_since_1960() -> None:
     """General Electric's bars of 1962 have sessions to belong to."""
     assert load_sessions("XNYS").known_from == us(KNOWN_FROM.isoformat())
     assert session_on("XNYS", "1962-01-02")
+    assert not session_on("XNYS", "1962-12-25")
 
 
 def test_threads_may_load_a_venue_at_once() -> None:

@@ -247,9 +247,9 @@ def test_symbols_differ() -> None:
 
 
 def test_bars_across_sessions_are_refused() -> None:
-    """A clock hour of a futures venue holds the end of one session and the start of the next."""
+    """Four hours by the clock hold the end of one day of foreign exchange and the next's start."""
     with pytest.raises(UnsupportedRequest, match="anchor open"):
-        bars_of(venue="CMES", timeframe="4h", anchor="clock")
+        bars_of(venue="FX", timeframe="4h", anchor="clock")
 
 
 def test_an_unknown_venue_is_named() -> None:
