@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from celery import shared_task
@@ -12,25 +13,28 @@ from ingestion.hints import queue_has_room
 from ingestion.process import is_alive, this_executor, this_host
 from ingestion.provider_access import access_for_account, quality_rules
 from ingestion.services.bury_executors import bury_executors
+from ingestion.services.deliver_target import deliver_target
 from ingestion.services.housekeeping import keep_house
 from ingestion.services.plan_job import plan_or_fail
 from ingestion.services.run_slices import RunLimits, run_slices
 from ingestion.services.tick import fetch_hints
 from ingestion.services.tick import tick as run_tick
 from ingestion.store.crashpoints import crash_point
+from ingestion.target_access import open_sink
 
 HINT_EXPIRES = 30
 
 
 @shared_task(name="ingestion.tasks.tick")
 def tick() -> None:
-    """Bury the dead, reap, poll, settle, and hint at what is to be planned or fetched."""
+    """Bury the dead, reap, poll, settle, and hint at what is to be planned, fetched, delivered."""
     bury_executors(host=this_host(), is_alive=is_alive)
     report = run_tick(now=datetime.now(UTC), processes=settings.FETCH_PROCESSES)
     crash_point("tick.before_hints")
     for job_id in report.plan:
         plan.apply_async(args=[job_id], queue="control", expires=HINT_EXPIRES)
     _hint_fetches(report.fetch)
+    _hint_deliveries(report.deliver)
 
 
 @shared_task(name="ingestion.tasks.plan")
@@ -54,6 +58,12 @@ def fetch(account_id: int) -> str:
     return str(report) if report else "no free fetch slot"
 
 
+@shared_task(name="ingestion.tasks.deliver")
+def deliver(target_id: int) -> str:
+    """Deliver what is noted for a target, for at most 25 s."""
+    return str(deliver_target(target_id, open_sink=open_sink, random=random.random))
+
+
 @shared_task(name="ingestion.tasks.housekeeping")
 def housekeeping() -> str:
     """Make partitions ahead of time and forget executors that are long gone."""
@@ -65,3 +75,10 @@ def _hint_fetches(hints: Iterable[tuple[int, int]]) -> None:
     if wanted and queue_has_room("fetch", most=2 * settings.FETCH_PROCESSES):
         for account_id in wanted:
             fetch.apply_async(args=[account_id], queue="fetch", expires=HINT_EXPIRES)
+
+
+def _hint_deliveries(targets: Sequence[int]) -> None:
+    # No more wait than there are targets, even where nobody works them off.
+    if targets and queue_has_room("deliver", most=len(targets)):
+        for target_id in targets:
+            deliver.apply_async(args=[target_id], queue="deliver", expires=HINT_EXPIRES)

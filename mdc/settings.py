@@ -1,4 +1,4 @@
-"""The Django settings, and the only reader of the environment.
+"""The Django settings, made of the environment.
 
 Every variable is named MDC_*; docs and `mdc doctor` list them. An odd value raises BadSetting.
 """
@@ -14,76 +14,19 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict
 
+from mdc.environment import (
+    BadSetting,
+    env_choice,
+    env_flag,
+    env_int,
+    env_list,
+    env_secret,
+    env_text,
+)
 from mdc.stack.addresses import Home
 from mdc.stack.files import read_json
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-class BadSetting(Exception):
-    """Say which variable cannot be used and what it must be; never shows the value."""
-
-    def __init__(self, name: str, expectation: str) -> None:
-        self.name = name
-        self.expectation = expectation
-        super().__init__(
-            f"The environment variable {name} must be {expectation}: correct or unset it."
-        )
-
-
-def env_text(name: str, default: str = "") -> str:
-    """Return a variable's text without surrounding blanks; empty counts as unset."""
-    return os.environ.get(name, "").strip() or default
-
-
-def env_flag(name: str, default: bool = False) -> bool:
-    """Return a yes/no variable; anything but 1 0 true false yes no on off raises BadSetting."""
-    text = env_text(name).lower()
-    if not text:
-        return default
-    if text in {"1", "true", "yes", "on"}:
-        return True
-    if text in {"0", "false", "no", "off"}:
-        return False
-    raise BadSetting(name, "one of 1, 0, true, false, yes, no, on, off")
-
-
-def env_int(name: str, default: int, *, lowest: int, highest: int) -> int:
-    """Return a whole number within its bounds, or raise BadSetting."""
-    text = env_text(name)
-    if not text:
-        return default
-    try:
-        number = int(text)
-    except ValueError:
-        raise BadSetting(name, f"a whole number from {lowest} to {highest}") from None
-    if not lowest <= number <= highest:
-        raise BadSetting(name, f"a whole number from {lowest} to {highest}")
-    return number
-
-
-def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
-    """Return one of the allowed words, or raise BadSetting."""
-    text = env_text(name, default).lower()
-    if text not in choices:
-        raise BadSetting(name, "one of " + ", ".join(choices))
-    return text
-
-
-def env_list(name: str, default: str = "") -> list[str]:
-    """Return the comma-separated parts of a variable."""
-    return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
-
-
-def env_secret(name: str) -> str:
-    """Return a secret from NAME or from the file that NAME_FILE names; '' when neither is set."""
-    path = env_text(f"{name}_FILE")
-    if not path:
-        return env_text(name)
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise BadSetting(f"{name}_FILE", "the path of a readable file") from error
 
 
 def database_settings(url: str) -> dict[str, Any]:
@@ -109,19 +52,30 @@ def database_settings(url: str) -> dict[str, Any]:
     }
 
 
-def provider_settings(suffix: str) -> dict[str, str]:
-    """Return {provider: value} of all MDC_PROVIDER_<NAME>_<suffix> variables.
+def named_settings(kind: str, suffix: str) -> dict[str, str]:
+    """Return {NAME: value} of all MDC_<kind>_<NAME>_<suffix> variables.
 
-    A value may stand in the file that MDC_PROVIDER_<NAME>_<suffix>_FILE names instead.
+    A value may stand in the file that MDC_<kind>_<NAME>_<suffix>_FILE names instead.
     """
-    head, tail = "MDC_PROVIDER_", f"_{suffix}"
+    head, tail = f"MDC_{kind}_", f"_{suffix}"
     names = {name.removesuffix("_FILE") for name in os.environ if name.startswith(head)}
     found = {
-        name.removeprefix(head).removesuffix(tail).lower(): env_secret(name)
+        name.removeprefix(head).removesuffix(tail): env_secret(name)
         for name in names
         if name.endswith(tail)
     }
     return {name: value for name, value in found.items() if name and value}
+
+
+def provider_settings(suffix: str) -> dict[str, str]:
+    """Return {provider: value} of all MDC_PROVIDER_<NAME>_<suffix> variables."""
+    return {name.lower(): value for name, value in named_settings("PROVIDER", suffix).items()}
+
+
+def target_settings(suffix: str) -> dict[str, str]:
+    """Return {target: value} of all MDC_TARGET_<NAME>_<suffix>; a hyphen is written as _."""
+    found = named_settings("TARGET", suffix)
+    return {name.lower().replace("_", "-"): value for name, value in found.items()}
 
 
 # --- the stack ---------------------------------------------------------------------------------
@@ -142,6 +96,9 @@ READY_FILE = env_text("MDC_READY_FILE")
 PROVIDER_BASE_URLS = provider_settings("BASE_URL")
 PROVIDER_KEYS = provider_settings("KEY")
 EGRESS = env_text("MDC_EGRESS", "default")
+# Where targets are, and what their deliveries are signed with; never stored.
+TARGET_URLS = target_settings("URL")
+TARGET_SECRETS = target_settings("SECRET")
 # A slice with fewer good bars, or a larger share of bad rows, fails instead of being stored.
 MINIMUM_BARS = env_int("MDC_MINIMUM_BARS", 0, lowest=0, highest=1_000_000)
 MAX_BAD_PERCENT = env_int("MDC_MAX_BAD_PERCENT", 20, lowest=0, highest=100)
@@ -281,6 +238,7 @@ CELERY_TASK_DEFAULT_QUEUE = "control"
 # No `expires` here: a route's options collide with those that beat and the tasks pass.
 CELERY_TASK_ROUTES = {
     "ingestion.tasks.fetch": {"queue": "fetch"},
+    "ingestion.tasks.deliver": {"queue": "deliver"},
     "ingestion.tasks.*": {"queue": "control"},
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {

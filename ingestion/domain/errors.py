@@ -5,6 +5,8 @@ MdcError
 ├── UnknownJob            no job has this number
 ├── UnknownSeries         nothing is stored or planned under this name
 ├── JobNotReplayable      the job has no dead slice to try again
+├── UnknownTarget         no target has this name
+├── DeliveryFailed        a target could not be reached or refused a batch; nothing is lost
 └── StoreError            PostgreSQL refused or is out of reach
     ├── StoreUnavailable
     └── StoreFull         the disk or a quota is full
@@ -55,6 +57,31 @@ class JobNotReplayable(MdcError):
     def __init__(self, job_id: int) -> None:
         super().__init__(f"job {job_id} has no failed slices to try again")
         self.job_id = job_id
+
+
+class UnknownTarget(MdcError):
+    """Signal a target name that nobody declared."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no target named {name!r}; `mdc target list` shows those that exist"
+        )
+        self.name = name
+
+
+class DeliveryFailed(MdcError):
+    """Signal a batch that did not arrive; it stays noted and is delivered later.
+
+    `retry_after` is what the receiver asks for, in seconds. `permanent` means that the same batch
+    will be refused again until a person acts: the target stops.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, permanent: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.permanent = permanent
 
 
 class StoreError(MdcError):

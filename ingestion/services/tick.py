@@ -10,6 +10,7 @@ from ingestion.services.poll_job import poll_job
 from ingestion.services.reap_leases import reap_leases
 from ingestion.services.settle_job import settle_job
 from ingestion.store import sweeps
+from ingestion.store.targets import due_targets
 
 JOBS_PER_TICK = 500
 PLANS_PER_TICK = 20
@@ -18,13 +19,15 @@ _DUE_WORTH_COUNTING = 64
 
 @dataclass(frozen=True, slots=True)
 class TickReport:
-    """Hold what a tick did, and the hints it asks for: jobs to plan, fetches per account."""
+    """Hold what a tick did, and the hints it asks for: jobs to plan, fetches per account, targets
+    to deliver to."""
 
     reaped: int
     polled: int
     settled: int
     plan: tuple[int, ...]
     fetch: tuple[tuple[int, int], ...]
+    deliver: tuple[int, ...]
 
 
 def tick(*, now: datetime, processes: int) -> TickReport:
@@ -41,6 +44,7 @@ def tick(*, now: datetime, processes: int) -> TickReport:
         settled=len(to_settle),
         plan=tuple(sweeps.jobs_to_plan(PLANS_PER_TICK, low_water=READY_LOW_WATER)),
         fetch=tuple(fetch_hints(processes=processes)),
+        deliver=tuple(due_targets()),
     )
 
 

@@ -55,6 +55,10 @@ POINTS = frozenset(
         "bury.after_commit",
         "reap.before_commit",
         "reap.after_commit",
+        # A batch is composed and named; it has arrived; its notes are gone.
+        "deliver.after_begin",
+        "deliver.before_end",
+        "deliver.after_end",
     }
 )
 

@@ -144,7 +144,7 @@ class EmbeddedStack:
         prepare: bool = True,
         timeout: float = 60.0,
     ) -> None:
-        """Run some of control, fetch, beat, web, flower, and wait until they serve.
+        """Run some of control, fetch, deliver, beat, web, flower, and wait until they serve.
 
         `prepare=False` says that the database is ready, as a test's own is.
         """

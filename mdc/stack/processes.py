@@ -15,7 +15,9 @@ from mdc.stack.ports import HOST, answers
 from mdc.stack.supervisor import ProcessSpec
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-WORKERS = ("control", "fetch", "beat")
+WORKERS = ("control", "fetch", "deliver", "beat")
+# As many targets may be slow at once without the others noticing.
+DELIVERY_THREADS = 8
 PAGES = ("web", "flower")
 ALL = (*WORKERS, *PAGES)
 
@@ -78,7 +80,9 @@ def _python(
     )
 
 
-def _worker(name: str, around: Surroundings, *, concurrency: int) -> ProcessSpec:
+def _worker(
+    name: str, around: Surroundings, *, concurrency: int, pool: str = "prefork"
+) -> ProcessSpec:
     return _python(
         name,
         around,
@@ -88,7 +92,7 @@ def _worker(name: str, around: Surroundings, *, concurrency: int) -> ProcessSpec
         f"--hostname={name}@%h",
         f"--queues={name}",
         f"--concurrency={concurrency}",
-        "--pool=prefork",
+        f"--pool={pool}",
         "--without-gossip",
         "--without-mingle",
         "--loglevel=INFO",
@@ -101,6 +105,12 @@ def _control(around: Surroundings) -> ProcessSpec:
 
 def _fetch(around: Surroundings) -> ProcessSpec:
     return _worker("fetch", around, concurrency=around.fetch_processes)
+
+
+def _deliver(around: Surroundings) -> ProcessSpec:
+    # A process of its own, so that a slow receiver holds up neither fetching nor the tick; one
+    # that waits for others all the time, so that threads will do.
+    return _worker("deliver", around, concurrency=DELIVERY_THREADS, pool="threads")
 
 
 def _beat(around: Surroundings) -> ProcessSpec:
@@ -142,6 +152,7 @@ def _flower(around: Surroundings) -> ProcessSpec:
 _MAKERS = {
     "control": _control,
     "fetch": _fetch,
+    "deliver": _deliver,
     "beat": _beat,
     "web": _web,
     "flower": _flower,
