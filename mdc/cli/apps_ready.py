@@ -5,10 +5,11 @@ Commands need that one app; the admin's pages and Celery's tables would treble t
 
 from __future__ import annotations
 
+import logging.config
+
 from django.apps import apps
 from django.conf import settings
-from django.utils.log import configure_logging
 
 if not apps.ready:
-    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+    logging.config.dictConfig(settings.LOGGING)
     apps.populate(["ingestion"])

@@ -11,16 +11,13 @@ from django.conf import settings
 from django.db.utils import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
 from ingestion.domain.errors import BadRequest, MdcError, StoreFull, StoreUnavailable
-from ingestion.domain.expectation import OutsideCalendar
 from ingestion.domain.retry import UnknownRetryClass
 from ingestion.domain.states import ForbiddenTransition
 from mdc.cli.spoken import FAILED, INTERRUPTED, WRONG_USAGE, Spoken, SpokenUsage
 from mdc.cli.words import spread
 from providers.errors import ProviderError, UnknownProvider, UnknownTimeframe, UnsupportedRequest
-from providers.venues import UnknownVenue
 
 __all__ = [
-    "EXPECTED",
     "FAILED",
     "INTERRUPTED",
     "WRONG_USAGE",
@@ -36,16 +33,18 @@ _LEAST_FREE_BYTES = 32 * 1024 * 1024
 # What a person typed cannot be meant, whatever the state of the world.
 _USAGE = (
     BadRequest,
-    OutsideCalendar,
     UnknownProvider,
     UnknownRetryClass,
     UnknownTimeframe,
-    UnknownVenue,
     UnsupportedRequest,
 )
 _FAILURES = (MdcError, ProviderError, ForbiddenTransition)
 _DATABASE = (DatabaseError, InterfaceError, psycopg.Error)
-EXPECTED = (*_USAGE, *_FAILURES, *_DATABASE)
+# Known by name: their modules load numpy, which a listing has no use for.
+_USAGE_BY_NAME = {
+    "ingestion.domain.expectation:OutsideCalendar",
+    "providers.venues:UnknownVenue",
+}
 
 
 class SpeakingCommand(click.Command):
@@ -59,23 +58,32 @@ class SpeakingCommand(click.Command):
         """Run the callback."""
         try:
             return super().invoke(ctx)
-        except EXPECTED as error:
-            raise speak(error) from error
+        except (click.ClickException, click.exceptions.Exit, click.exceptions.Abort):
+            raise
         except BrokenPipeError:
             # The reader has seen enough: click ends the command quietly.
             raise
         except OSError as error:
             where = error.filename or "standard output"
             raise Spoken(f"cannot write {where}: {error.strerror or error}") from error
+        except Exception as error:
+            sentence = speak(error)
+            if sentence is None:
+                raise
+            raise sentence from error
 
 
-def speak(error: Exception) -> Spoken:
-    """Return what to say of an expected error."""
-    if isinstance(error, _USAGE):
+def speak(error: Exception) -> Spoken | None:
+    """Return what to say of an expected error, or None when it is a fault of ours."""
+    if isinstance(error, _USAGE) or _names(error) & _USAGE_BY_NAME:
         return SpokenUsage(_sentence(error))
     if isinstance(error, _DATABASE):
         return Spoken(_database_sentence(error))
-    return Spoken(_sentence(error))
+    return Spoken(_sentence(error)) if isinstance(error, _FAILURES) else None
+
+
+def _names(error: Exception) -> set[str]:
+    return {f"{kind.__module__}:{kind.__qualname__}" for kind in type(error).__mro__}
 
 
 def _sentence(error: Exception) -> str:

@@ -20,7 +20,7 @@ from ingestion.services.retry_failed import retry_failed
 from ingestion.services.start_job import start_job
 from ingestion.services.watch_job import watch_job
 from mdc.cli.actor import current_actor
-from mdc.cli.errors import FAILED, SpeakingCommand, SpokenUsage, speak
+from mdc.cli.errors import FAILED, SpeakingCommand, SpokenUsage
 from mdc.cli.output import count
 
 REASON_OPTION = click.option("--reason", default="", help="Why, for the audit ledger.")
@@ -35,7 +35,7 @@ def _act(job_ids: tuple[int, ...], act: Act, *, asked: str, reason: str) -> None
         try:
             act(job_id, actor=current_actor(), reason=reason)
         except (MdcError, ForbiddenTransition) as error:
-            click.echo(f"mdc: job {job_id}: {speak(error).format_message()}", err=True)
+            click.echo(f"mdc: job {job_id}: {error.args[0]}", err=True)
             refused = True
             continue
         progress = watch_job(job_id)
@@ -94,7 +94,7 @@ def retry_failed_(*, job_ids: tuple[int, ...], every: bool, reason: str) -> None
         try:
             replayed = retry_failed(job_id, actor=actor, reason=reason)
         except (MdcError, ForbiddenTransition) as error:
-            click.echo(f"mdc: job {job_id}: {speak(error).format_message()}", err=True)
+            click.echo(f"mdc: job {job_id}: {error.args[0]}", err=True)
             refused = True
             continue
         click.echo(f"Job {job_id}: {count(replayed, 'slice')} will be tried again.")

@@ -22,7 +22,7 @@ from ingestion.services.preview_job import preview_job
 from ingestion.services.update_series import Updated, stored_requests, update_series
 from mdc.cli import options
 from mdc.cli.actor import current_actor
-from mdc.cli.errors import EXPECTED, SpeakingCommand, speak
+from mdc.cli.errors import SpeakingCommand, speak
 from mdc.cli.inputs import Given, check_past
 from mdc.cli.options import Effort
 from mdc.cli.output import count, out_console, print_json
@@ -184,8 +184,10 @@ def _update(request: JobRequest, *, now: datetime, draft: bool) -> Updated | Ref
         return update_series(
             request, now=now, actor=current_actor(), egress=settings.EGRESS, draft=draft
         )
-    except EXPECTED as error:
+    except Exception as error:
         spoken = speak(error)
+        if spoken is None:
+            raise
         return Refused(request.provider, spoken.format_message())
 
 
