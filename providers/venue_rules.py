@@ -398,6 +398,7 @@ ALIASES: Final[Mapping[str, str]] = {
     # Also the financial futures of the CBOT; its grains trade less.
     **dict.fromkeys(("XCBT", "XCEC"), "XNYM"),
     "XNSE": "XBOM",
+    "TASE": "XTAE",
     **dict.fromkeys(
         (
             *(

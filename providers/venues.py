@@ -39,11 +39,22 @@ class UnknownVenue(LookupError):
         self.venue = venue
 
 
+class UnusableCalendar(UnknownVenue):
+    """Signal a venue whose calendar the installed packages name but cannot compute."""
+
+    def __init__(self, venue: str) -> None:
+        super().__init__(venue)
+        self.args = (
+            f"the calendar of {venue} cannot be computed by the installed exchange_calendars; "
+            "give a venue with the same hours and holidays instead",
+        )
+
+
 def load_sessions(mic: str) -> Sessions:
     """Return every known session of a venue, cached per process; threads may ask at once.
 
     Aliases share the calendar of the venue they stand for and keep their own name. Raises
-    UnknownVenue. The first call in a process imports exchange_calendars, about half a second.
+    UnknownVenue or, of the same kind, UnusableCalendar. The first call in a process imports exchange_calendars, about half a second.
     """
     with _LOADING:
         return _load(mic.strip().upper())
@@ -94,6 +105,9 @@ def _build_calendar(name: str, mic: str) -> tuple[Any, date, date]:
         probe = exchange_calendars.get_calendar(name, start="2024-01-01", end="2024-12-31")
     except exchange_calendars.errors.InvalidCalendarName:
         raise UnknownVenue(mic) from None
+    except (NotImplementedError, ValueError) as error:
+        # The package's feasts of the eastern churches do not survive pandas 3.
+        raise UnusableCalendar(mic) from error
     bound_min, bound_max = type(probe).bound_min(), type(probe).bound_max()
     first = max(KNOWN_FROM, bound_min.date()) if bound_min is not None else KNOWN_FROM
     last = min(KNOWN_UNTIL, bound_max.date()) if bound_max is not None else KNOWN_UNTIL

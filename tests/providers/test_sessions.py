@@ -111,6 +111,14 @@ def session_on(venue: str, day: str) -> list[str]:
 CONTRADICTED = {("CMES", "2025-12-25"): "one source trades through Christmas Day, one is closed"}
 
 
+def test_a_calendar_that_cannot_be_computed_says_so() -> None:
+    """Whoever handles an unknown venue handles this one too."""
+    try:
+        assert len(load_sessions("ASEX")) > 7000
+    except UnknownVenue as error:
+        assert "ASEX cannot be computed" in str(error)
+
+
 def test_sessions_agree_with_independent_records(recorded: Path) -> None:
     """Every open, close, break and holiday matches records from elsewhere, CME's rest included."""
     checked = 0
