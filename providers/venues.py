@@ -54,7 +54,8 @@ def load_sessions(mic: str) -> Sessions:
     """Return every known session of a venue, cached per process; threads may ask at once.
 
     Aliases share the calendar of the venue they stand for and keep their own name. Raises
-    UnknownVenue or, of the same kind, UnusableCalendar. The first call in a process imports exchange_calendars, about half a second.
+    UnknownVenue or, of the same kind, UnusableCalendar. The first call in a process imports
+    exchange_calendars, about half a second.
     """
     with _LOADING:
         return _load(mic.strip().upper())
