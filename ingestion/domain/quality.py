@@ -43,16 +43,27 @@ class Reason(enum.StrEnum):
 
 
 _REASONS: Final = tuple(Reason)
+_UNSTORABLE: Final = frozenset(
+    {
+        Reason.BAD_STAMP,
+        Reason.OUTSIDE_WINDOW,
+        Reason.EMPTY_ROW,
+        Reason.MISSING_VALUE,
+        Reason.NON_FINITE,
+        Reason.DUPLICATE_CONFLICT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """Hold what validation made of n input rows: len(good) + len(bad_rows) + collapsed == n.
+    """Hold what validation made of a batch: each row is good, bad, collapsed or outside hours.
 
     `good` is ascending and unique by (ts, sequence), with `final` decided. `bad_rows` are indexes
     into the input, ascending, each with its entry in `reasons`. `collapsed` counts repetitions of
-    identical rows, `out_of_order` how often the input stepped back. `failed` says in one sentence
-    why the batch as a whole must not be stored; None where it may.
+    identical rows, `outside_hours` sound rows of a part of the day that the series does not hold,
+    `out_of_order` how often the input stepped back. `failed` says in one sentence why the batch as
+    a whole must not be stored; None where it may.
     """
 
     good: Bars
@@ -61,6 +72,7 @@ class Verdict:
     failed: str | None
     collapsed: int
     out_of_order: int
+    outside_hours: int = 0
 
 
 def validate(
@@ -73,15 +85,20 @@ def validate(
     minimum_bars: int = 0,
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION,
     allow_negative_prices: bool = False,
+    extended: Expectation | None = None,
+    strict: bool = True,
 ) -> Verdict:
     """Judge every row of one fetched batch.
 
     `as_of_us` is when the answer was received: a bar is final once its end lies at least
     `finality_delay_us` before that and the provider did not call it forming. Rows in any order
-    are accepted. Empty rows count as bad only in a batch without a single good row.
+    are accepted. Empty rows count as bad only in a batch without a single good row. Rows that only
+    the `extended` hours of the same days accept are left out and counted. Unless `strict`, only
+    what no table can hold is refused, and no batch fails as a whole.
     """
     clean = _clean(bars, allow_negative_prices=allow_negative_prices)
     steps = np.diff(bars.ts)
+    outside_hours = 0
     if clean.all() and (steps > 0).all() and _stamps_fit(bars, window, expectation):
         good, bad_rows, reasons = bars, np.empty(0, np.intp), list[Reason]()
         collapsed = 0
@@ -92,12 +109,15 @@ def validate(
             window=window,
             expectation=expectation,
             allow_negative_prices=allow_negative_prices,
+            strict=strict,
         )
-        kept = _deduplicate(bars, codes)
+        elsewhere = _outside_hours(bars, codes, expectation=expectation, extended=extended)
+        outside_hours = int(np.count_nonzero(elsewhere))
+        kept = _deduplicate(bars, codes, considered=~elsewhere)
         good = bars.take(kept)
-        bad_rows = np.flatnonzero(codes)
+        bad_rows = np.flatnonzero((codes > 0) & ~elsewhere)
         reasons = [_REASONS[code - 1] for code in codes[bad_rows].tolist()]
-        collapsed = len(bars) - len(kept) - len(bad_rows)
+        collapsed = len(bars) - len(kept) - len(bad_rows) - outside_hours
     return Verdict(
         good=_with_final(good, expectation, settled_us=as_of_us - finality_delay_us),
         bad_rows=bad_rows,
@@ -108,9 +128,12 @@ def validate(
             reasons=reasons,
             minimum_bars=minimum_bars,
             max_bad_fraction=max_bad_fraction,
-        ),
+        )
+        if strict
+        else None,
         collapsed=collapsed,
         out_of_order=int(np.count_nonzero(steps < 0)),
+        outside_hours=outside_hours,
     )
 
 
@@ -143,6 +166,7 @@ def _reason_codes(
     window: Window,
     expectation: Expectation,
     allow_negative_prices: bool,
+    strict: bool,
 ) -> NDArray[np.uint8]:
     """Return per row 0, or 1 + the position of its reason in Reason."""
     ts = bars.ts
@@ -155,9 +179,24 @@ def _reason_codes(
         faults |= _value_faults(bars, allow_negative_prices=allow_negative_prices)
     codes = np.zeros(len(bars), np.uint8)
     for code, reason in reversed(list(enumerate(_REASONS, start=1))):
-        if reason in faults:
+        if reason in faults and (strict or reason in _UNSTORABLE):
             codes[faults[reason]] = code
     return codes
+
+
+def _outside_hours(
+    bars: Bars,
+    codes: NDArray[np.uint8],
+    *,
+    expectation: Expectation,
+    extended: Expectation | None,
+) -> Mask:
+    """Tell which rows lie before or after the hours of the series, and are sound otherwise."""
+    if extended is None:
+        return np.zeros(len(bars), np.bool_)
+    elsewhere: Mask = (codes == 0) | (codes == 1 + _REASONS.index(Reason.OFF_GRID))
+    elsewhere &= ~expectation.on_grid(bars.ts) & extended.on_grid(bars.ts)
+    return elsewhere
 
 
 def _value_faults(bars: Bars, *, allow_negative_prices: bool) -> dict[Reason, Mask]:
@@ -176,9 +215,9 @@ def _value_faults(bars: Bars, *, allow_negative_prices: bool) -> dict[Reason, Ma
     }
 
 
-def _deduplicate(bars: Bars, codes: NDArray[np.uint8]) -> Rows:
+def _deduplicate(bars: Bars, codes: NDArray[np.uint8], *, considered: Mask) -> Rows:
     """Return the rows to keep in key order; marks contradicting repetitions in `codes`."""
-    rows = np.flatnonzero(codes == 0)
+    rows = np.flatnonzero((codes == 0) & considered)
     rows = rows[np.lexsort((bars.sequence[rows], bars.ts[rows]))]
     ts, sequence = bars.ts[rows], bars.sequence[rows]
     repeated = np.zeros(len(rows), np.bool_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -46,6 +46,11 @@ class RetryClass:
         """Return the longest delay after n earlier failures."""
         seconds = self.base.total_seconds() * self.factor ** min(n, _MAX_EXPONENT)
         return min(self.cap, timedelta(seconds=min(seconds, self.cap.total_seconds())))
+
+    def adapted(self, *, tries: int, delay: float | None) -> RetryClass:
+        """Return the class with a job's own tries and base delay in seconds; the cap gives way."""
+        base = self.base if delay is None else timedelta(seconds=delay)
+        return replace(self, tries=tries, base=base, cap=max(self.cap, base))
 
 
 FAST = RetryClass(name="fast", base=timedelta(seconds=1), cap=timedelta(seconds=30), tries=5)

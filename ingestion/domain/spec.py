@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingestion.domain.states import JobKind, Workload
+from ingestion.domain.windows import Window
 from providers.base import RateLimit
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 
@@ -93,6 +94,14 @@ class JobSpec:
     start: datetime
     end: datetime | None
     rate_limit: RateLimit | None
+
+    def windows(self) -> dict[int, Window]:
+        """Return what is asked of each series, by its id; those asked nothing are absent."""
+        return {
+            one.series_id: Window(one.start, one.end)
+            for one in self.series
+            if one.start and one.end
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Write the form stored in job.spec."""

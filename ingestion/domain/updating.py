@@ -1,8 +1,23 @@
-"""Where an update begins: what is stored says how far back there is something to settle."""
+"""Where an update begins and ends: what is stored, and what is settled, say so."""
 
 from __future__ import annotations
 
 from ingestion.domain.coverage import Ranges
+from ingestion.domain.expectation import Expectation
+from ingestion.domain.windows import MICROSECOND
+
+
+def settled_until(expectation: Expectation, *, settled_us: int) -> int:
+    """Return the exclusive stamp, in µs, before which every intraday bar is over by `settled_us`.
+
+    Bars counted from the open need not begin at full steps of the clock: the one that is forming
+    may have begun a step earlier.
+    """
+    step = expectation.timeframe.duration // MICROSECOND
+    until = settled_us // step * step
+    begun = expectation.accepted.stamps(until - step, until)
+    forming = begun[expectation.bar_ends(begun) > settled_us]
+    return int(forming[0]) if len(forming) else until
 
 
 def update_start(*, loaded: Ranges, doubted: Ranges, lookback_us: int) -> int:

@@ -10,6 +10,7 @@ from ingestion.domain.errors import BadRequest
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import JobRequest
 from ingestion.domain.states import JobKind, Workload
+from ingestion.domain.symbols import check_symbols
 from ingestion.store.retry_classes import is_user_defined
 
 _SECONDS_PER_DAY = 86400
@@ -49,14 +50,7 @@ def _check_start(request: JobRequest, *, now: datetime) -> None:
 
 
 def _check_names(request: JobRequest) -> None:
-    if not request.symbols or not all(symbol.strip() for symbol in request.symbols):
-        raise BadRequest("name at least one symbol, such as --symbols AAPL", field="symbols")
-    if len(set(request.symbols)) != len(request.symbols):
-        raise BadRequest("a symbol is named twice; name each one once", field="symbols")
-    if any(len(symbol) > 64 or not symbol.isprintable() for symbol in request.symbols):
-        raise BadRequest("a symbol has at most 64 printable characters", field="symbols")
-    if any(symbol != symbol.strip() for symbol in request.symbols):
-        raise BadRequest("a symbol has no spaces around it; leave them out", field="symbols")
+    check_symbols(request.symbols)
     if not request.timeframes:
         raise BadRequest("name at least one timeframe, such as --timeframe 1d", field="timeframes")
     if len(set(request.timeframes)) != len(request.timeframes):

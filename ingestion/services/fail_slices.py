@@ -15,7 +15,8 @@ from ingestion.domain import pacing
 from ingestion.domain.actor import SYSTEM
 from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision, decide
 from ingestion.domain.states import AttemptOutcome
-from ingestion.domain.windows import from_us, to_us
+from ingestion.domain.windows import to_us
+from ingestion.services.build_attempt import build_attempt, build_refused
 from ingestion.services.fetch_slice import Failed, Yielded
 from ingestion.store import attempts, audit, budgets, slices
 from ingestion.store.clock import database_now
@@ -51,7 +52,9 @@ def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDe
             family=family,
             tries=claimed.tries,
             crashes=claimed.crashes,
-            retry_class=replace(load_retry_class(claimed.retry_class), tries=claimed.max_tries),
+            retry_class=load_retry_class(claimed.retry_class).adapted(
+                tries=claimed.max_tries, delay=claimed.retry_delay
+            ),
             retry_after=error.retry_after if isinstance(error, ProviderError) else None,
             now=database_now(),
             random01=random.random(),
@@ -113,20 +116,13 @@ def _record_yield(yielded: Yielded, *, account_id: int, executor_id: UUID) -> No
     (number,) = attempts.next_attempt_ids(1)
     attempts.insert_attempts(
         [
-            attempts.AttemptRecord(
+            build_attempt(
+                claimed,
+                yielded.tally,
                 attempt_id=number,
-                slice_id=claimed.slice_id,
-                job_id=claimed.job_id,
-                series_id=claimed.series_id,
                 account_id=account_id,
-                n=claimed.tries + 1,
                 executor_id=executor_id,
-                leased_at=claimed.leased_at,
-                begun_at=yielded.tally.begun_at,
                 outcome=AttemptOutcome.YIELDED,
-                requests=yielded.tally.requests,
-                pages=yielded.tally.pages,
-                waited=yielded.tally.waited,
             )
         ]
     )
@@ -185,24 +181,18 @@ def _record(failed: Failed, decision: RetryDecision, *, account_id: int, executo
         detail |= {"family": ErrorFamily.BUG.value, "trace": traceback.format_exception(error)}
     if isinstance(decision, GiveUp):
         detail["reason"] = decision.reason
+    begun = build_attempt(
+        claimed,
+        failed.tally,
+        attempt_id=number,
+        account_id=account_id,
+        executor_id=executor_id,
+        outcome=AttemptOutcome.DEAD if isinstance(decision, GiveUp) else AttemptOutcome.RETRY,
+    )
     attempts.insert_attempts(
         [
-            attempts.AttemptRecord(
-                attempt_id=number,
-                slice_id=claimed.slice_id,
-                job_id=claimed.job_id,
-                series_id=claimed.series_id,
-                account_id=account_id,
-                n=claimed.tries + 1,
-                executor_id=executor_id,
-                leased_at=claimed.leased_at,
-                begun_at=failed.tally.begun_at,
-                outcome=AttemptOutcome.DEAD
-                if isinstance(decision, GiveUp)
-                else AttemptOutcome.RETRY,
-                requests=failed.tally.requests,
-                pages=failed.tally.pages,
-                waited=failed.tally.waited,
+            replace(
+                begun,
                 rows_in=failed.rows_in,
                 quarantined=len(failed.refused),
                 error_class=type(error).__name__,
@@ -211,16 +201,7 @@ def _record(failed: Failed, decision: RetryDecision, *, account_id: int, executo
         ]
     )
     attempts.insert_refused(
-        [
-            attempts.RefusedRow(
-                attempt_id=number,
-                series_id=claimed.series_id,
-                ts=from_us(row.ts_us) if row.ts_us is not None else None,
-                reason=row.reason,
-                raw=row.raw,
-            )
-            for row in failed.refused
-        ]
+        build_refused(failed.refused, attempt_id=number, series_id=claimed.series_id)
     )
 
 

@@ -6,12 +6,15 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import numpy as np
 
 from ingestion.calendars import expectation_for
 from ingestion.domain.expectation import Expectation
 from ingestion.domain.quality import DEFAULT_MAX_BAD_FRACTION, Verdict, validate
+from ingestion.domain.updating import settled_until
 from ingestion.domain.windows import MICROSECOND, Window, to_us
 from ingestion.services.permits import NoPermit, PermitDesk
 from ingestion.store.claim import Claimed
@@ -21,7 +24,8 @@ from providers.bars import Bars
 from providers.base import Adapter, Edge
 from providers.bytebudget import ByteBudget
 from providers.errors import AuthError, NoData, ProviderError, TransientError
-from providers.types import BarQuery, Credentials, Page
+from providers.instruments import CorporateAction
+from providers.types import BarQuery, Credentials, Hours, Page
 
 # Decoding a large body takes several times its size: one at a time keeps the process small.
 _LARGE_BODY = 1024 * 1024
@@ -73,7 +77,8 @@ class Fetched:
     """Hold the validated bars of one slice.
 
     `resume_from` is set where the slice was given back in mid-pagination: everything before it is
-    complete. `proven_until_us` is how far silence means "no bar".
+    complete. `proven_until_us` is how far silence means "no bar". `outside_hours` counts sound rows
+    of a part of the day that the series does not hold; `actions` came along with the bars.
     """
 
     claimed: Claimed
@@ -86,6 +91,8 @@ class Fetched:
     proven_until_us: int | None
     resume_from: datetime | None
     tally: Tally
+    outside_hours: int = 0
+    actions: tuple[CorporateAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +304,7 @@ def _validate(
     rules: QualityRules,
     tally: Tally,
 ) -> Fetched | Failed:
-    bars = Bars.concat([page.bars for page in pages])
+    bars = _without_noise(Bars.concat([page.bars for page in pages]), facts)
     expectation = expectation_for(
         venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
     )
@@ -311,6 +318,8 @@ def _validate(
         finality_delay_us=delay_us,
         minimum_bars=rules.minimum_bars,
         max_bad_fraction=rules.max_bad_fraction,
+        extended=_extended(facts),
+        strict=claimed.validate,
     )
     refused = _refused(pages, bars, verdict)
     if verdict.failed:
@@ -336,26 +345,50 @@ def _validate(
         rows_in=len(bars),
         collapsed=verdict.collapsed,
         proven_until_us=_proven_until(
-            pages, expectation=expectation, settled_us=as_of_us - delay_us, window=window
+            pages,
+            verdict.good,
+            expectation=expectation,
+            settled_us=as_of_us - delay_us,
+            window=window,
         ),
         resume_from=resume_from,
         tally=tally,
+        outside_hours=verdict.outside_hours,
+        actions=tuple(action for page in pages for action in page.actions),
+    )
+
+
+def _without_noise(bars: Bars, facts: SeriesFacts) -> Bars:
+    """Leave out the volume of an instrument that has none: providers send zeros, or worse."""
+    if facts.has_volume:
+        return bars
+    absent = np.full(len(bars), np.nan)
+    return replace(bars, volume=absent, vwap=absent)
+
+
+def _extended(facts: SeriesFacts) -> Expectation | None:
+    """Return what the extended hours of a regular intraday series accept."""
+    if facts.hours is Hours.EXTENDED or not facts.timeframe.is_intraday:
+        return None
+    return expectation_for(
+        venue=facts.venue, timeframe=facts.timeframe, hours=Hours.EXTENDED, anchor=facts.anchor
     )
 
 
 def _proven_until(
-    pages: list[Page], *, expectation: Expectation, settled_us: int, window: Window
+    pages: list[Page], good: Bars, *, expectation: Expectation, settled_us: int, window: Window
 ) -> int | None:
     """Return up to where silence means "no bar": not beyond a truncation, not into the unsettled.
 
-    Bars whose end, and the provider's delay after it, lie in the future may still arrive.
+    Bars whose end, and the provider's delay after it, lie in the future may still arrive. A bar
+    that the provider itself calls forming is not settled either, and is asked for again.
     """
     limits = [to_us(page.proven_until) for page in pages if page.proven_until is not None]
+    limits += good.ts[~good.final][:1].tolist()
     if window.end_us > settled_us:
         units = expectation.units_between(window.start_us, window.end_us)
         if expectation.timeframe.is_intraday:
-            step = expectation.timeframe.duration // MICROSECOND
-            limits.append(settled_us // step * step)
+            limits.append(settled_until(expectation, settled_us=settled_us))
         else:
             open_units = units.starts[expectation.bar_ends(units.starts) > settled_us]
             limits.extend(int(start) for start in open_units[:1])

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from ingestion.domain.states import AttemptOutcome
 from ingestion.domain.windows import from_us
-from ingestion.services.fetch_slice import Fetched
+from ingestion.services.build_attempt import build_attempt, build_refused
+from ingestion.services.fetch_slice import Fetched, Tally
 from ingestion.services.judge_finish import judge_finish
 from ingestion.store import attempts, checkpoints, slices
+from ingestion.store.actions import StatedActions, record_actions
 from ingestion.store.bars import SeriesBars, WriteCounts, lock_series, write_bars
 from ingestion.store.claim import Claimed
 from ingestion.store.crashpoints import crash_point
+from ingestion.store.outbox import Committed, enqueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +69,12 @@ def finish_covered(claimed: Sequence[Claimed], *, account_id: int, executor_id: 
         checkpoints.advance((one.job_id, one.series_id) for one in mine)
         attempts.insert_attempts(
             [
-                attempts.AttemptRecord(
+                build_attempt(
+                    one,
+                    Tally(),
                     attempt_id=attempt_id,
-                    slice_id=one.slice_id,
-                    job_id=one.job_id,
-                    series_id=one.series_id,
                     account_id=account_id,
-                    n=one.tries + 1,
                     executor_id=executor_id,
-                    leased_at=one.leased_at,
-                    begun_at=None,
                     outcome=AttemptOutcome.SKIPPED,
                 )
                 for one, attempt_id in zip(mine, attempts.next_attempt_ids(len(mine)), strict=True)
@@ -113,6 +112,8 @@ def _store(owned: Sequence[Fetched], *, account_id: int, executor_id: UUID) -> l
     )
     crash_point("finish.after_bars")
     judge_finish(owned, numbers)
+    record_actions([_stated(one, number) for one, number in zip(owned, numbers, strict=True)])
+    enqueue([_committed(one, number) for one, number in zip(owned, numbers, strict=True)])
     checkpoints.advance((one.claimed.job_id, one.claimed.series_id) for one in owned)
     attempts.insert_attempts(
         [
@@ -122,44 +123,55 @@ def _store(owned: Sequence[Fetched], *, account_id: int, executor_id: UUID) -> l
     )
     attempts.insert_refused(
         [
-            attempts.RefusedRow(
-                attempt_id=number,
-                series_id=one.claimed.series_id,
-                ts=from_us(row.ts_us) if row.ts_us is not None else None,
-                reason=row.reason,
-                raw=row.raw,
-            )
+            row
             for one, number in zip(owned, numbers, strict=True)
-            for row in one.refused
+            for row in build_refused(
+                one.refused, attempt_id=number, series_id=one.claimed.series_id
+            )
         ]
     )
     return counts
 
 
+def _stated(one: Fetched, number: int) -> StatedActions:
+    return StatedActions(
+        series_id=one.claimed.series_id,
+        provider=one.facts.provider,
+        window=one.window,
+        attempt_id=number,
+        actions=one.actions,
+    )
+
+
+def _committed(one: Fetched, number: int) -> Committed:
+    return Committed(
+        job_id=one.claimed.job_id,
+        series_id=one.claimed.series_id,
+        attempt_id=number,
+        window=one.window,
+        rows=len(one.bars),
+    )
+
+
 def _attempt(
     one: Fetched, number: int, count: WriteCounts, *, account_id: int, executor_id: UUID
 ) -> attempts.AttemptRecord:
-    claimed = one.claimed
-    return attempts.AttemptRecord(
+    begun = build_attempt(
+        one.claimed,
+        one.tally,
         attempt_id=number,
-        slice_id=claimed.slice_id,
-        job_id=claimed.job_id,
-        series_id=claimed.series_id,
         account_id=account_id,
-        n=claimed.tries + 1,
         executor_id=executor_id,
-        leased_at=claimed.leased_at,
-        begun_at=one.tally.begun_at,
         outcome=AttemptOutcome.YIELDED if one.resume_from else AttemptOutcome.DONE,
-        requests=one.tally.requests,
-        pages=one.tally.pages,
-        waited=one.tally.waited,
+    )
+    noted = {"collapsed": one.collapsed, "outside_hours": one.outside_hours}
+    return replace(
+        begun,
         rows_in=one.rows_in,
         inserted=count.inserted,
         unchanged=count.unchanged,
         revised=count.revised,
-        vanished=count.vanished if claimed.refetch else 0,
+        vanished=count.vanished if one.claimed.refetch else 0,
         quarantined=len(one.refused),
-        detail={"collapsed": one.collapsed} if one.collapsed else {},
-        payload_sha=one.tally.payload_sha,
+        detail={name: n for name, n in noted.items() if n},
     )

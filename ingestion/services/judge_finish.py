@@ -16,6 +16,7 @@ from ingestion.store.absences import Absence
 from ingestion.store.coverage import Advance
 from ingestion.store.series import SeriesFacts
 
+NOTHING = Ranges.empty()
 _BARS_OF_BAD_VALUES = frozenset(
     {
         Reason.MISSING_VALUE,
@@ -38,7 +39,13 @@ def judge_finish(fetched: Sequence[Fetched], attempt_ids: Sequence[int]) -> None
     for one, attempt_id in zip(fetched, attempt_ids, strict=True):
         series_id = one.claimed.series_id
         verdict = _judge(one, traded=traded.get(series_id), first_us=firsts.get(series_id))
-        _advance(advances, series_id, verdict.covered, first_us=firsts.get(series_id))
+        _advance(
+            advances,
+            series_id,
+            verdict.covered,
+            first_us=firsts.get(series_id),
+            judged=_proven_part(one),
+        )
         spans = zip(verdict.missing.starts.tolist(), verdict.missing.ends.tolist(), strict=True)
         missing += [Absence(series_id, start, end, attempt_id) for start, end in spans]
         not_listed += [
@@ -132,10 +139,23 @@ def _silent_parts(traded: Mapping[int, Ranges]) -> list[tuple[int, Ranges]]:
     ]
 
 
+def _proven_part(one: Fetched) -> Ranges:
+    """Return what an answer speaks of, whether it brought bars or not."""
+    start_us, end_us = one.window.start_us, one.window.end_us
+    if one.proven_until_us is not None:
+        end_us = min(end_us, one.proven_until_us)
+    return Ranges.of([(start_us, max(start_us, end_us))])
+
+
 def _advance(
-    advances: dict[int, Advance], series_id: int, covered: Ranges, *, first_us: int | None
+    advances: dict[int, Advance],
+    series_id: int,
+    covered: Ranges,
+    *,
+    first_us: int | None,
+    judged: Ranges = NOTHING,
 ) -> None:
-    advance = Advance(covered=covered, first_us=first_us)
+    advance = Advance(covered=covered, first_us=first_us, judged=judged)
     earlier = advances.get(series_id)
     advances[series_id] = earlier.join(advance) if earlier else advance
 

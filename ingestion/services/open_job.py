@@ -52,9 +52,14 @@ def open_job(
 
 
 def open_resolved(
-    resolved: ResolvedRequest, *, now: datetime, actor: Actor, egress: str, draft: bool
+    resolved: ResolvedRequest,
+    *,
+    now: datetime,
+    actor: Actor,
+    egress: str = "default",
+    draft: bool = False,
 ) -> OpenedJob:
-    """Open a job for a request that is resolved already."""
+    """Open a job for a request that is resolved already, whatever series it holds."""
     request = resolved.request
     with transaction.atomic():
         if request.request_key:

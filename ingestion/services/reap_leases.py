@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.db import transaction
 
 from ingestion.domain.retry import CRASHES_BEFORE_DEAD
@@ -48,17 +50,17 @@ def _judge(one: Expired) -> Verdict:
 
 
 def _attempt(one: Expired, verdict: Verdict, number: int) -> attempts.AttemptRecord:
-    return attempts.AttemptRecord(
+    begun = attempts.AttemptRecord.at(
+        one,
         attempt_id=number,
-        slice_id=one.slice_id,
         job_id=one.job_id,
-        series_id=one.series_id,
         account_id=one.account_id,
-        n=one.tries + 1,
         executor_id=one.executor_id,
-        leased_at=one.leased_at,
         begun_at=one.begun_at,
         outcome=AttemptOutcome.DEAD if verdict.dead else AttemptOutcome.CRASHED,
+    )
+    return replace(
+        begun,
         error_class="Crash" if verdict.dead else "LeaseExpired",
         detail={
             "executor_died": one.executor_died,

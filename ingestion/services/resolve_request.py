@@ -15,7 +15,7 @@ from ingestion.domain.errors import BadRequest
 from ingestion.domain.expectation import Expectation
 from ingestion.domain.slicing import slice_span
 from ingestion.domain.spec import JobRequest, Named, SeriesSpec
-from ingestion.domain.updating import update_start
+from ingestion.domain.updating import settled_until, update_start
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
 from ingestion.services.check_request import check_request
 from ingestion.store.coverage import NOTHING_KNOWN, Known, read_known
@@ -107,15 +107,26 @@ def resolve_request(
 
 
 def _check_instruments(request: JobRequest, instruments: Mapping[str, InstrumentFacts]) -> None:
-    for symbol, instrument in instruments.items():
-        if instrument.known_as:
+    meant = {symbol: one.known_as for symbol, one in instruments.items() if one.known_as}
+    if len(meant) == 1:
+        ((symbol, known_as),) = meant.items()
+        raise BadRequest(
+            f"{symbol} is not known, but {known_as} is; did you mean that?", field="symbols"
+        )
+    if meant:
+        pairs = ", ".join(f"{known_as} for {symbol}" for symbol, known_as in meant.items())
+        raise BadRequest(f"some symbols are known by other names: give {pairs}", field="symbols")
+    for symbol, one in instruments.items():
+        if one.is_unspelled:
             raise BadRequest(
-                f"{symbol} is not known, but {instrument.known_as} is; did you mean that?",
+                f"{request.provider} has no certain name for {symbol}"
+                f" ({one.listing.name or one.venue}); say it with `mdc symbols map {symbol}"
+                f" {request.provider} NAME`, or ask another provider",
                 field="symbols",
             )
-        if request.venue and request.venue.upper() != instrument.venue:
+        if request.venue and request.venue.upper() != one.venue:
             raise BadRequest(
-                f"{symbol} is known as traded at {instrument.venue}; leave --venue out, or change"
+                f"{symbol} is known as traded at {one.venue}; leave --venue out, or change"
                 " the instrument in the admin",
                 field="venue",
             )
@@ -176,12 +187,12 @@ class _Resolver:
         end = min(self._request.end or until, until)
         first, last = self._life(one)
         start, end = max(start, first or start), min(end, last or end)
-        if start < end:
-            one.expectation.require(Window(start, end))
         held_from, held_until = self._reach(one)
         reach = max(start, held_from or start)
         beyond = Window(start, min(reach, end)) if start < min(reach, end) else None
         start, end = reach, min(end, held_until or end)
+        if start < end:
+            one.expectation.require(Window(start, end))
         return replace(one, window=Window(start, end) if start < end else None, beyond=beyond)
 
     def _query(self, instrument: InstrumentFacts, name: SeriesName) -> BarQuery:
@@ -231,7 +242,9 @@ class _Resolver:
     def _reach(self, one: ResolvedSeries) -> tuple[datetime | None, datetime | None]:
         """Return the stamps between which the provider may hold bars."""
         held = self._adapter.reach(self._query(one.instrument, one.name))
-        firsts, lasts = ([held[0]], [held[1]]) if held else ([], [])
+        # A provider may hold rows from before the calendar; nobody can judge those.
+        known = from_us(one.expectation.sessions.known_from)
+        firsts, lasts = ([max(held[0], known)], [held[1]]) if held else ([], [])
         if one.capability.lookback is not None:
             firsts.append(_next_midnight(self._now - one.capability.lookback))
         return max(firsts, default=None), min(lasts, default=None)
@@ -248,8 +261,7 @@ def final_until(expectation: Expectation, *, now: datetime, finality_delay: time
     """Return the exclusive stamp before which every bar is over and its values are final."""
     settled_us = to_us(now - finality_delay)
     if expectation.timeframe.is_intraday:
-        step = expectation.timeframe.duration // MICROSECOND
-        return from_us(settled_us // step * step)
+        return from_us(settled_until(expectation, settled_us=settled_us))
     # A span of a year before now always holds the last finished session, week and month.
     units = expectation.units_between(settled_us - 366 * _SECONDS_PER_DAY * 10**6, settled_us)
     over = expectation.bar_ends(units.starts) <= settled_us

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from django.db import transaction
@@ -15,7 +16,7 @@ from ingestion.domain.states import (
     Settlement,
     next_state,
 )
-from ingestion.store import attempts, jobs, slices
+from ingestion.store import attempts, checkpoints, jobs, slices
 from ingestion.store.crashpoints import crash_point
 
 # How long after a pause or cancel a request may hang before its lease is taken away.
@@ -50,17 +51,16 @@ def _release(job: jobs.JobRow) -> None:
     released = slices.release_leases(job.job_id)
     attempts.insert_attempts(
         [
-            attempts.AttemptRecord(
-                attempt_id=number,
-                slice_id=one.slice_id,
-                job_id=job.job_id,
-                series_id=one.series_id,
-                account_id=one.account_id,
-                n=one.tries + 1,
-                executor_id=one.executor_id,
-                leased_at=one.leased_at,
-                begun_at=one.begun_at,
-                outcome=AttemptOutcome.YIELDED,
+            replace(
+                attempts.AttemptRecord.at(
+                    one,
+                    attempt_id=number,
+                    job_id=job.job_id,
+                    account_id=one.account_id,
+                    executor_id=one.executor_id,
+                    begun_at=one.begun_at,
+                    outcome=AttemptOutcome.YIELDED,
+                ),
                 error_class="LeaseReleased",
                 detail={"desired": job.desired.value},
             )
@@ -75,6 +75,7 @@ def _enter(job: jobs.JobRow, settlement: Settlement, *, actor: Actor) -> None:
             outcome = settlement.outcome
             if outcome is Outcome.COMPLETE and jobs.has_missing_sessions(job.spec):
                 outcome = Outcome.PARTIAL
+            checkpoints.close(job.job_id, job.spec.windows())
             jobs.move(job, JobState.COMPLETED, actor=actor, outcome=outcome)
         case JobState.FAILED:
             error_class, error = jobs.first_death(job.job_id)

@@ -19,6 +19,7 @@ from ingestion.domain.windows import Window, from_us
 from ingestion.store.ranges import multirange_text, to_ranges
 
 NO_TRADE_GOOD_FOR = timedelta(days=30)
+FRESH_NO_TRADE_GOOD_FOR = timedelta(hours=1)
 NOT_LISTED_GOOD_FOR = timedelta(days=365)
 BEYOND_HISTORY_GOOD_FOR = timedelta(days=90)
 
@@ -63,15 +64,18 @@ ON CONFLICT (series_id, "window") DO UPDATE
 SET looks = m.looks + excluded.looks, attempt_id = excluded.attempt_id, seen_at = excluded.seen_at
 """
 
+# Bars may be late: silence about a session proves something for as long again as it has lasted.
 _CONFIRM_MISSING = """
 WITH confirmed AS (
-    DELETE FROM missing_session WHERE series_id = ANY(%s) AND looks >= 2
-    RETURNING series_id, "window", attempt_id
+    DELETE FROM missing_session WHERE series_id = ANY(%(series)s) AND looks >= 2
+    RETURNING series_id, "window", attempt_id,
+              least(%(longest)s, greatest(%(shortest)s,
+                    extract(epoch FROM clock_timestamp() - upper("window")))) AS good_for
 )
 INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
 SELECT series_id, unnest(range_agg("window")), 'no_trade', max(attempt_id), clock_timestamp(),
-       clock_timestamp() + make_interval(secs => %s)
-FROM confirmed GROUP BY series_id
+       clock_timestamp() + make_interval(secs => min(good_for)::float8)
+FROM confirmed GROUP BY series_id, good_for >= %(longest)s
 """
 
 _PROVE_NOT_LISTED = """
@@ -211,7 +215,14 @@ def note_missing(found: Sequence[Absence], *, series_ids: Sequence[int]) -> None
             cursor.execute(_NOTE_MISSING, _columns(found))
         cursor.execute(_MISSING_BEFORE_BEGIN, [ids, NOT_LISTED_GOOD_FOR.total_seconds()])
         if found:
-            cursor.execute(_CONFIRM_MISSING, [ids, NO_TRADE_GOOD_FOR.total_seconds()])
+            cursor.execute(
+                _CONFIRM_MISSING,
+                {
+                    "series": ids,
+                    "longest": NO_TRADE_GOOD_FOR.total_seconds(),
+                    "shortest": FRESH_NO_TRADE_GOOD_FOR.total_seconds(),
+                },
+            )
 
 
 def absent_within(sessions: Sequence[tuple[int, Window]]) -> list[Ranges]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection
@@ -13,6 +13,19 @@ from django.db import connection
 import ingestion
 from ingestion.domain.states import AttemptOutcome
 from ingestion.store.storable import storable_json
+
+
+class Leased(Protocol):
+    """Describe a slice in somebody's hands, as far as its attempt states it."""
+
+    @property
+    def slice_id(self) -> int: ...
+    @property
+    def series_id(self) -> int: ...
+    @property
+    def tries(self) -> int: ...
+    @property
+    def leased_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,32 @@ class AttemptRecord:
     error_class: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     payload_sha: str = ""
+
+    @classmethod
+    def at(
+        cls,
+        leased: Leased,
+        *,
+        attempt_id: int,
+        job_id: int,
+        account_id: int,
+        executor_id: UUID | None,
+        begun_at: datetime | None,
+        outcome: AttemptOutcome,
+    ) -> AttemptRecord:
+        """Begin the record of a try at a slice; what it did is added with `replace`."""
+        return cls(
+            attempt_id=attempt_id,
+            slice_id=leased.slice_id,
+            job_id=job_id,
+            series_id=leased.series_id,
+            account_id=account_id,
+            n=leased.tries + 1,
+            executor_id=executor_id,
+            leased_at=leased.leased_at,
+            begun_at=begun_at,
+            outcome=outcome,
+        )
 
 
 @dataclass(frozen=True, slots=True)

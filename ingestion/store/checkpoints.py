@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import connection
+
+from ingestion.domain.windows import Window
 
 
 def advance(pairs: Iterable[tuple[int, int]]) -> None:
@@ -40,4 +42,41 @@ def advance(pairs: Iterable[tuple[int, int]]) -> None:
                 ts = greatest(c.ts, excluded.ts), updated_at = excluded.updated_at
             """,
             [[job_id for job_id, _ in ordered], [series_id for _, series_id in ordered]],
+        )
+
+
+def close(job_id: int, asked: Mapping[int, Window]) -> None:
+    """Let the checkpoints of a completed job state all that it asked of each series.
+
+    What other jobs had covered has no slice here. A series with a slice that is not done keeps its
+    checkpoint.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO checkpoint AS c (job_id, series_id, frontier, ts, sequence, updated_at)
+            SELECT %s, g.series_id, g.ends,
+                   (SELECT b.ts FROM bar b
+                    WHERE b.series_id = g.series_id AND b.ts >= g.starts AND b.ts < g.ends
+                    ORDER BY b.ts DESC LIMIT 1),
+                   0, clock_timestamp()
+            FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[])
+                 AS g(series_id, starts, ends)
+            LEFT JOIN checkpoint k ON k.job_id = %s AND k.series_id = g.series_id
+            WHERE coalesce(k.frontier < g.ends, true)
+              AND NOT EXISTS (SELECT 1 FROM slice s WHERE s.job_id = %s
+                                AND s.series_id = g.series_id AND s.state <> 'done')
+            ORDER BY g.series_id
+            ON CONFLICT (job_id, series_id) DO UPDATE
+            SET frontier = greatest(c.frontier, excluded.frontier),
+                ts = greatest(c.ts, excluded.ts), updated_at = excluded.updated_at
+            """,
+            [
+                job_id,
+                list(asked),
+                [window.start for window in asked.values()],
+                [window.end for window in asked.values()],
+                job_id,
+                job_id,
+            ],
         )

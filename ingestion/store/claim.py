@@ -28,7 +28,7 @@ JOBS_IN_RACE = 200
 # What coverage and proofs already hold is subtracted here, before any permit is taken.
 _CANDIDATES = """
 WITH race AS (
-    SELECT id, kind, priority, vtime, retry_class, tries AS max_tries,
+    SELECT id, kind, priority, vtime, retry_class, retry_delay, validate, tries AS max_tries,
            least(max_slices_per_round, max_concurrency - (
                SELECT count(*) FROM slice l WHERE l.job_id = job.id AND l.lease_token IS NOT NULL
            )) AS free
@@ -37,7 +37,8 @@ WITH race AS (
     ORDER BY priority DESC, vtime
     LIMIT %(jobs)s
 ), found AS (
-    SELECT r.id AS job_id, r.kind, r.priority, r.vtime, r.retry_class, r.max_tries, s.*
+    SELECT r.id AS job_id, r.kind, r.priority, r.vtime, r.retry_class, r.retry_delay, r.validate,
+           r.max_tries, s.*
     FROM race r
     CROSS JOIN LATERAL (
         SELECT s.id, s.series_id, s.next_attempt_at, s.tries, s.crashes, s.suspect,
@@ -56,13 +57,15 @@ WITH race AS (
     ORDER BY r.priority DESC, r.vtime, s.next_attempt_at, s.id
     LIMIT %(k)s
 )
-SELECT f.id, f.job_id, f.series_id, f.tries, f.crashes, f.suspect, f.retry_class, f.max_tries,
-       f.kind = 'reconcile', lower(f.todo), upper(f.todo), lower(left_over), upper(left_over)
+SELECT f.id, f.job_id, f.series_id, f.tries, f.crashes, f.suspect, f.retry_class, f.retry_delay,
+       f.validate, f.max_tries, f.kind = 'reconcile' OR coalesce(c.doubted && f.todo, false),
+       lower(f.todo), upper(f.todo), lower(left_over), upper(left_over)
 FROM found f
+LEFT JOIN coverage c ON c.series_id = f.series_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN f.kind = 'reconcile' THEN tstzmultirange(f.todo)
            ELSE tstzmultirange(f.todo)
-                - coalesce((SELECT c.loaded FROM coverage c WHERE c.series_id = f.series_id), '{}')
+                - coalesce(c.loaded, '{}')
                 - coalesce((SELECT range_agg(p."window") FROM empty_proof p
                             WHERE p.series_id = f.series_id AND p."window" && f.todo
                               AND p.expires_at > %(now)s), '{}')
@@ -100,6 +103,8 @@ class Claimed:
 
     `start` and `end` bound what is still wanted; `send_us` is the permit's send time on
     PostgreSQL's clock; `covered` means that nothing is wanted any more and no request may be made.
+    `refetch` means that bars may be stored of it, which are compared with what comes; `retry_delay`
+    and `validate` are the job's.
     """
 
     slice_id: int
@@ -117,6 +122,8 @@ class Claimed:
     refetch: bool
     covered: bool
     send_us: int
+    retry_delay: float | None = None
+    validate: bool = True
 
 
 class _Candidate(NamedTuple):
@@ -129,6 +136,8 @@ class _Candidate(NamedTuple):
     crashes: int
     suspect: bool
     retry_class: str
+    retry_delay: float | None
+    validate: bool
     max_tries: int
     refetch: bool
     start: datetime
@@ -308,6 +317,8 @@ def _lease(given: list[tuple[_Candidate, int]], *, executor_id: UUID) -> tuple[C
             refetch=row.refetch,
             covered=row.wanted_start is None,
             send_us=send,
+            retry_delay=row.retry_delay,
+            validate=row.validate,
         )
         for row, send in given
         if row.slice_id in tokens

@@ -89,7 +89,7 @@ class Advance:
 
     covered: Ranges
     first_us: int | None
-    judged: Ranges = NOTHING_KNOWN.doubted
+    judged: Ranges = NOTHING_KNOWN.loaded
 
     def join(self, other: Advance) -> Advance:
         """Add another finish of the same series; the order does not matter."""

@@ -12,6 +12,7 @@ from django.db import connection
 
 from providers.base import Adapter
 from providers.instruments import AssetClass, Listing
+from providers.reference import KnownSymbol, find_symbol, find_vendor_symbol
 
 DEFAULT_VENUE = "XNYS"
 
@@ -39,10 +40,11 @@ def name_at(aliases: Sequence[Alias], moment: datetime) -> str:
 class InstrumentFacts:
     """Hold what is known of an instrument before any series of it need exist.
 
-    `aliases` are the provider's names for it, ascending in time and never empty. `facts_from` says
-    who stated the listing, `stored` whether the instrument exists. `known_as` is a known symbol
-    that is probably meant: it differs from the asked one in case alone, or the provider calls it by
-    the asked one's name; else empty.
+    `aliases` are the provider's names for it, ascending in time and never empty; `is_unspelled`
+    means that its only one is a bare symbol that may well be something else there. `facts_from`
+    says who stated the listing, `stored` whether the instrument exists. `known_as` is a known
+    symbol that is probably meant: it differs from the asked one in case or spelling alone, or the
+    provider calls it by the asked one's name; else empty.
     """
 
     symbol: str
@@ -51,6 +53,7 @@ class InstrumentFacts:
     facts_from: str
     underlying: str = ""
     stored: bool = False
+    is_unspelled: bool = False
     known_as: str = ""
 
     @property
@@ -90,14 +93,22 @@ def instrument_facts(
     """
     stored = _stored(symbols)
     aliases = read_aliases(stored, provider=adapter.name)
-    nameless = [symbol for symbol in symbols if symbol not in aliases]
-    meant = _probably_meant(nameless, provider=adapter.name, stored=stored, today=today)
     found: dict[str, InstrumentFacts] = {}
     for symbol in symbols:
         facts = stored.get(symbol) or _described(symbol, adapter=adapter, venue=venue)
-        names = aliases.get(symbol) or (Alias(_vendor_spelling(symbol, provider=adapter.name)),)
-        found[symbol] = replace(facts, aliases=names, known_as=meant.get(symbol, ""))
-    return found
+        if symbol in aliases:
+            facts = replace(facts, aliases=aliases[symbol])
+        else:
+            facts = _spelled(facts, provider=adapter.name)
+        found[symbol] = facts
+    meant = _probably_meant(
+        [one for symbol, one in found.items() if symbol not in aliases],
+        provider=adapter.name,
+        today=today,
+    )
+    return {
+        symbol: replace(facts, known_as=meant.get(symbol, "")) for symbol, facts in found.items()
+    }
 
 
 def _stored(symbols: Sequence[str]) -> dict[str, InstrumentFacts]:
@@ -150,39 +161,66 @@ def read_aliases(symbols: Iterable[str], *, provider: str) -> dict[str, tuple[Al
 
 
 def _described(symbol: str, *, adapter: Adapter, venue: str | None) -> InstrumentFacts:
-    """Describe an instrument that is not stored."""
-    guess = adapter.guess_listing(symbol)
-    listing, facts_from = guess or Listing(), "guess"
-    if venue:
-        listing, facts_from = replace(listing, venue=venue.upper()), "user"
-    elif not listing.venue:
-        listing = replace(listing, venue=DEFAULT_VENUE)
-    return InstrumentFacts(symbol=symbol, aliases=(), listing=listing, facts_from=facts_from)
+    """Describe an instrument that is not stored: as the reference knows it, else by a guess.
+
+    Of another venue than theirs it is something else, of which only the venue is known.
+    """
+    known, guess = find_symbol(symbol), adapter.guess_listing(symbol)
+    listing = known.listing if known else guess or Listing()
+    facts = InstrumentFacts(
+        symbol=symbol,
+        aliases=(),
+        listing=listing if listing.venue else replace(listing, venue=DEFAULT_VENUE),
+        facts_from="reference" if known else "guess",
+        underlying=known.underlying if known else "",
+    )
+    if venue is None or (known and venue.upper() == listing.venue):
+        return facts
+    if venue.upper() != listing.venue and listing.venue:
+        facts = replace(facts, listing=Listing(), underlying="")
+    return replace(facts, listing=replace(facts.listing, venue=venue.upper()), facts_from="user")
 
 
-def _vendor_spelling(symbol: str, *, provider: str) -> str:
-    return symbol
+def _spelled(facts: InstrumentFacts, *, provider: str) -> InstrumentFacts:
+    """Name an instrument as the provider spells it, where nobody has said how it does."""
+    known = _in_reference(facts)
+    if known is None:
+        return replace(facts, aliases=(Alias(facts.symbol),))
+    return replace(
+        facts,
+        aliases=(Alias(known.vendors.get(provider, facts.symbol)),),
+        listing=replace(facts.listing, roll_rule=known.roll_rule_at(provider)),
+        is_unspelled=known.is_unspelled_at(provider),
+    )
+
+
+def _in_reference(facts: InstrumentFacts) -> KnownSymbol | None:
+    """Return what the reference says, unless it speaks of another instrument of that symbol."""
+    known = find_symbol(facts.symbol)
+    same = known is not None and facts.listing.venue == known.listing.venue
+    return known if same or facts.facts_from == "guess" else None
 
 
 def _probably_meant(
-    nameless: Sequence[str],
-    *,
-    provider: str,
-    stored: dict[str, InstrumentFacts],
-    today: date,
+    nameless: Sequence[InstrumentFacts], *, provider: str, today: date
 ) -> dict[str, str]:
     """Find the known symbols that people probably mean by symbols the provider has no name for."""
     if not nameless:
         return {}
-    unknown = [symbol for symbol in nameless if symbol not in stored]
+    unknown = [one.symbol for one in nameless if not one.stored]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT p.vendor_symbol, i.symbol FROM provider_symbol p"
-            " JOIN instrument i ON i.id = p.instrument_id"
-            # Whose name ended was called so once; the name may be another's by now.
-            " WHERE p.provider = %s AND p.vendor_symbol = ANY(%s)"
-            "   AND (upper_inf(p.valid) OR upper(p.valid) > %s)",
-            [provider, list(nameless), today],
+            "SELECT g.symbol, i.symbol FROM unnest(%s::text[], %s::text[]) AS g(symbol, spelling)"
+            " JOIN provider_symbol p ON p.vendor_symbol IN (g.symbol, g.spelling)"
+            " JOIN instrument i ON i.id = p.instrument_id AND i.symbol <> g.symbol"
+            # Whose name has ended was called so once; by now the name may be another's.
+            " WHERE p.provider = %s AND (upper_inf(p.valid) OR upper(p.valid) > %s)",
+            [
+                [one.symbol for one in nameless],
+                [one.vendor_symbol for one in nameless],
+                provider,
+                today,
+            ],
         )
         meant = dict(cursor.fetchall())
         if unknown:
@@ -192,4 +230,12 @@ def _probably_meant(
                 [unknown],
             )
             meant = dict(cursor.fetchall()) | meant
-    return meant
+    return {symbol: _canonical(symbol, provider=provider) for symbol in unknown} | meant
+
+
+def _canonical(symbol: str, *, provider: str) -> str:
+    """Return the reference's symbol of what was asked in another spelling, else nothing."""
+    known = (
+        find_symbol(symbol) or find_vendor_symbol(provider, symbol) or find_symbol(symbol.upper())
+    )
+    return known.symbol if known and known.symbol != symbol else ""

@@ -196,11 +196,19 @@ def count_ready(job_id: int, *, at_most: int) -> int:
 
 def has_missing_sessions(spec: JobSpec) -> bool:
     """Tell whether an expected session inside the job's windows was found without bars."""
+    asked = spec.windows()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM missing_session WHERE series_id = ANY(%s)"
-            ' AND "window" && tstzrange(%s, %s))',
-            [[one.series_id for one in spec.series], spec.start, spec.end],
+            "SELECT EXISTS (SELECT 1"
+            " FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[])"
+            "   AS g(series_id, starts, ends)"
+            " JOIN missing_session m ON m.series_id = g.series_id"
+            '   AND m."window" && tstzrange(g.starts, g.ends))',
+            [
+                list(asked),
+                [window.start for window in asked.values()],
+                [window.end for window in asked.values()],
+            ],
         )
         return bool(cursor.fetchone()[0])
 

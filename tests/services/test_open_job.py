@@ -239,7 +239,7 @@ def test_what_the_provider_does_not_reach_is_explained_and_not_asked() -> None:
         (Timeframe.D1, "2024-03-20T15:00", "2024-03-20"),
         (Timeframe.D1, "2024-03-20T20:00", "2024-03-21"),
         (Timeframe.D1, "2024-03-23T12:00", "2024-03-23"),
-        (Timeframe.H1, "2024-03-20T15:29", "2024-03-20T15:00"),
+        (Timeframe.H1, "2024-03-20T15:29", "2024-03-20T14:30"),
         (Timeframe.W1, "2024-03-22T12:00", "2024-03-18"),
         (Timeframe.MO1, "2024-03-22T12:00", "2024-03-01"),
     ],
