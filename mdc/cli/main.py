@@ -27,6 +27,9 @@ COMMANDS = {
     "poll": Entry("mdc.cli.poll:poll", "Ask for the newest bars again and again."),
     "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
     "watchlist": Entry("mdc.cli.watchlist:watchlist", "Keep named lists of symbols."),
+    "symbols": Entry(
+        "mdc.cli.symbols:symbols", "Look symbols up; say what they are and how providers call them."
+    ),
     "state": Entry("mdc.cli.state:state", "Show how far each series has come; reset it."),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
     "export": Entry("mdc.cli.export:export", "Write stored bars as CSV or JSON lines."),
