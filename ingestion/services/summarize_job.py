@@ -18,6 +18,9 @@ from ingestion.services.show_coverage import judge_series
 from ingestion.store import job_reads, series_reads
 from ingestion.store.job_reads import AttemptTotals, JobRow, SliceTally
 from ingestion.store.series_reads import BarCount, SeriesRow
+from providers.types import Hours
+
+MOST_SYMBOLS_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,24 +186,32 @@ def _next_command(job: JobRow, *, spec: JobSpec, series: tuple[SeriesSummary, ..
         return f"mdc job show {job.id}"
     if job.state is JobState.CANCELLED or any(one.gaps for one in series):
         return _same_again(spec)
-    symbols = ",".join(dict.fromkeys(one.symbol for one in spec.series))
-    timeframes = ",".join(dict.fromkeys(one.timeframe.value for one in spec.series))
-    return f"mdc export --symbols {symbols} --timeframe {timeframes} --format csv -o bars.csv"
+    return f"mdc export {_named(spec)} --format csv -o bars.csv"
 
 
 def _same_again(spec: JobSpec) -> str:
-    """Spell the backfill once more: it asks only for what is still lacking."""
-    symbols = ",".join(dict.fromkeys(one.symbol for one in spec.series))
-    timeframes = ",".join(dict.fromkeys(one.timeframe.value for one in spec.series))
-    command = (
-        f"mdc backfill {spec.provider} --symbols {symbols} --timeframe {timeframes}"
-        f" --start {_spell(spec.start)}"
-    )
+    """Spell the request once more: it asks only for what is still lacking."""
+    # Beyond a handful of symbols an update of all that is stored is what a person can type.
+    verb = "update" if _are_many(spec) else f"backfill {spec.provider}"
+    command = f"mdc {verb} {_named(spec)} --start {_spell(spec.start)}"
     if spec.end is None:
         return command
     # People give the last day, windows end after it.
     whole_days = spec.end.time() == time()
     return f"{command} --end {_spell(spec.end - timedelta(days=1) if whole_days else spec.end)}"
+
+
+def _named(spec: JobSpec) -> str:
+    """Spell the series of a job as options: by symbol, or by provider where they are many."""
+    symbols = dict.fromkeys(one.symbol for one in spec.series)
+    timeframes = ",".join(dict.fromkeys(one.timeframe.value for one in spec.series))
+    chosen = f"--provider {spec.provider}" if _are_many(spec) else f"--symbols {','.join(symbols)}"
+    extended = any(one.hours is Hours.EXTENDED for one in spec.series)
+    return f"{chosen} --timeframe {timeframes}{' --hours extended' if extended else ''}"
+
+
+def _are_many(spec: JobSpec) -> bool:
+    return len({one.symbol for one in spec.series}) > MOST_SYMBOLS_NAMED
 
 
 def _spell(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from ingestion.services.describe_job import Failure
-from ingestion.services.summarize_job import JobSummary, SeriesSummary
+from ingestion.services.summarize_job import MOST_SYMBOLS_NAMED, JobSummary, SeriesSummary
 from mdc.cli.output import count, span, table
 
 SERIES_SHOWN: Final = 40
@@ -116,10 +116,12 @@ def _remarks(summary: JobSummary) -> list[str]:
     lines.append(f"Waited (all slices together): {', '.join(waits) or 'nothing'}.")
     gaps = sum(one.gaps for one in summary.series)
     if gaps:
-        symbols = ",".join(dict.fromkeys(one.symbol for one in summary.series if one.gaps))
+        symbols = list(dict.fromkeys(one.symbol for one in summary.series if one.gaps))
+        few = len(symbols) <= MOST_SYMBOLS_NAMED
+        chosen = f"--symbols {','.join(symbols)}" if few else f"--provider {summary.job.provider}"
         lines.append(
             f"{count(gaps, 'expected session')} without bars; "
-            f"`mdc coverage --symbols {symbols} --gaps` lists them."
+            f"`mdc coverage {chosen} --gaps` lists them."
         )
     if summary.quarantined:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.quarantined.items())
