@@ -33,6 +33,7 @@ import mdc.cli.apps_ready  # noqa: F401
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import JobRequest
 from ingestion.services.show_watchlist import symbols_of
+from ingestion.store.targets import read_target
 from mdc.cli import inputs
 from mdc.cli.output import error_console
 from mdc.cli.spoken import SpokenUsage
@@ -301,10 +302,12 @@ class Effort:
 
 
 def effort() -> Decorator:
-    """Take everything that Effort holds, as `effort`."""
+    """Take everything that Effort holds, as `effort`; a target that nobody declared is refused."""
 
     def prepare(given: dict[str, Any]) -> None:
         given["effort"] = Effort(**{one.name: given.pop(one.name) for one in fields(Effort)})
+        for name in given["effort"].targets or ():
+            read_target(name)
 
     return together(
         click.option(

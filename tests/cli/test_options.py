@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestion.models import Target
 from mdc.cli import options
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.words import ListOption, spread
@@ -116,21 +117,30 @@ def test_mock_says_so_and_takes_the_providers_place(read: Read) -> None:
     assert "made-up prices, stored under the provider 'synthetic' instead of yahoo" in result.stderr
 
 
+@pytest.mark.django_db
+def test_targets_are_known_ones(read: Read) -> None:
+    """A name that nobody declared is refused before there is a job."""
+    Target.objects.create(name="lake", kind="parquet", config={})
+    words = ("yahoo", "--symbols", "A", "--targets", "lake")
+    assert read(*words)["effort"].targets == ("lake",)
+    result = CliRunner().invoke(asked, [*words, "laek"], obj={})
+    assert (result.exit_code, "there is no target named 'laek'" in result.stderr) == (1, True)
+
+
 def test_effort(read: Read) -> None:
     """Operators' names for effort reach one value."""
     found = read(
         *("yahoo", "--symbols", "A", "--max-workers", "3", "--max-retries", "2"),
-        *("--retry-delay", "2min", "--no-validate", "--targets", "lake", "bus"),
+        *("--retry-delay", "2min", "--no-validate", "--targets", "none"),
         *("--start-date", "2024-01-02", "--end-date", "2024-01-03", "--hours", "extended"),
     )
     effort = found["effort"]
     assert (effort.max_concurrency, effort.max_retries, effort.retry_delay) == (3, 2, 120.0)
-    assert (effort.validate, effort.targets) == (False, ("lake", "bus"))
+    assert (effort.validate, effort.targets) == (False, ())
     assert found["hours"] is Hours.EXTENDED
     assert (found["start"].text, found["end"].text) == ("2024-01-02", "2024-01-03")
     plain = read("yahoo", "--symbols", "A", "--retry-delay", "0.5")["effort"]
     assert (plain.validate, plain.targets, plain.retry_delay) == (True, None, 0.5)
-    assert read("yahoo", "--symbols", "A", "--targets", "none")["effort"].targets == ()
     assert "leave the other names out" in refused("yahoo", "--targets", "none", "lake")
     assert "is no delay" in refused("yahoo", "--symbols", "A", "--retry-delay", "soon")
     assert "cannot be kept" in refused("yahoo", "--symbols", "A", "--retry-delay", "0")
