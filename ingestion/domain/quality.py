@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 
 DEFAULT_MAX_BAD_FRACTION: Final = 0.20
+# Adjusted prices of many decimals differ in the last of them; no tick is as small as this.
+_ROUNDING: Final = 1e-9
 # Stamps that a datetime can hold: years 1 to 9999.
 _EARLIEST_US: Final = -62_135_596_800_000_000
 _LATEST_US: Final = 253_402_300_800_000_000
@@ -211,7 +213,10 @@ def _value_faults(bars: Bars, *, allow_negative_prices: bool) -> dict[Reason, Ma
         Reason.NON_FINITE: np.isinf(prices).any(axis=0) | np.isinf(others).any(axis=0),
         Reason.PRICE_NOT_POSITIVE: nowhere if allow_negative_prices else (prices <= 0).any(axis=0),
         Reason.NEGATIVE: negative if allow_negative_prices else negative | (bars.vwap < 0),
-        Reason.OHLC: (prices > bars.high).any(axis=0) | (prices < bars.low).any(axis=0),
+        Reason.OHLC: (
+            (prices > bars.high * (1 + _ROUNDING * np.sign(bars.high))).any(axis=0)
+            | (prices < bars.low * (1 - _ROUNDING * np.sign(bars.low))).any(axis=0)
+        ),
     }
 
 
