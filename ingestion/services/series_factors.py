@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from ingestion.domain.adjusting import (
     Factors,
@@ -17,8 +18,12 @@ from ingestion.domain.adjusting import (
     factors,
 )
 from ingestion.store.actions import actions_of, closes_before
+from ingestion.store.bar_reads import stamp_bounds
 from providers.sessions import DAY_US, Sessions
 from providers.types import Adjustment, Timeframe
+
+# No venue closes for longer between two sessions, bar wars.
+_STALE_US: Final = 14 * DAY_US
 
 
 def series_factors(
@@ -35,7 +40,9 @@ def series_factors(
 ) -> Factors:
     """Return the factors from a series' own basis to another one, as known at `as_of` (None: now).
 
-    Use them as `factors.adjust(bars, labels_us=bar_labels(bars.ts, ...))`. Raises CannotAdjust.
+    Use them as `factors.adjust(bars, labels_us=bar_labels(bars.ts, ...))`. A dividend from long
+    after the last stored bar does not count: there is no price to relate it to, and it would only
+    scale the whole series. Raises CannotAdjust.
     """
     check_adjustable(timeframe, basis_from=basis_from, basis_to=basis_to)
     known = actions_of(connection, instrument_ids=[instrument_id], as_of=as_of)
@@ -43,6 +50,7 @@ def series_factors(
     days = dividend_dates(chosen, basis_from=basis_from, basis_to=basis_to)
     moments = _moments(days, timeframe=timeframe, sessions=sessions)
     stamps, closes = closes_before(connection, series_id, moments_us=moments, as_of=as_of)
+    closes[_long_after_the_last(connection, series_id, stamps, moments)] = np.nan
     return factors(
         chosen,
         closes_before=closes,
@@ -50,6 +58,17 @@ def series_factors(
         basis_from=basis_from,
         basis_to=basis_to,
     )
+
+
+def _long_after_the_last(
+    connection: psycopg.Connection[Any], series_id: int, stamps: Stamps, moments: Stamps
+) -> NDArray[np.bool_]:
+    """Tell which dividends came so long after the last bar that its close says nothing of them."""
+    stale: NDArray[np.bool_] = moments - stamps > _STALE_US
+    if stale.any():
+        bounds = stamp_bounds(connection, [series_id])
+        stale &= stamps == (bounds[1] if bounds else 0)
+    return stale
 
 
 def bar_labels(stamps: Stamps, *, timeframe: Timeframe, sessions: Sessions) -> Stamps:
