@@ -48,11 +48,12 @@ def plan(job_id: int) -> str:
 @shared_task(name="ingestion.tasks.fetch")
 def fetch(account_id: int) -> str:
     """Work on an account's due slices for at most 25 s."""
+    access = access_for_account(account_id)
     report = run_slices(
         account_id=account_id,
         executor=this_executor(),
-        access=access_for_account(account_id),
-        rules=quality_rules(),
+        access=access,
+        rules=quality_rules(access.adapter),
         limits=RunLimits(processes=settings.FETCH_PROCESSES),
     )
     return str(report) if report else "no free fetch slot"

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from providers.errors import UnsupportedRequest
 from providers.instruments import Listing
@@ -64,6 +64,7 @@ class Capabilities:
 
     `as_of` dates the figures. `finality_delay` is how long after a bar's end its values may
     still move. `networked` is False for providers that compute their answers locally.
+    `max_bad_percent` replaces the user's limit of bad rows in a slice; None leaves it.
     """
 
     as_of: str
@@ -78,6 +79,7 @@ class Capabilities:
     networked: bool = True
     request_deadline: timedelta = timedelta(seconds=60)
     max_response_bytes: int = 64 * 1024 * 1024
+    max_bad_percent: int | None = None
     notes: tuple[str, ...] = field(default=())
 
 
@@ -97,8 +99,15 @@ class Edge(Protocol):
 class Adapter(ABC):
     """Translate between BarQuery and a provider's wire format; holds no state and does no I/O."""
 
-    name: ClassVar[str]
-    capabilities: ClassVar[Capabilities]
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Return the provider's name, in lower case."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """Return what is declared of the provider."""
 
     @abstractmethod
     def build_request(

@@ -165,6 +165,8 @@ class _Resolver:
             anchor=declared.anchor if declared else Anchor.OPEN,
         )
         capability = self._adapter.capability_for(self._query(instrument, name))
+        # Files of one source may count their bars from here or from there.
+        name = replace(name, anchor=capability.anchor)
         expectation = expectation_for(
             venue=instrument.venue, timeframe=timeframe, hours=name.hours, anchor=name.anchor
         )

@@ -122,11 +122,12 @@ def work_until_done(*job_ids: int) -> None:
         for job_id in report.plan:
             plan_or_fail(job_id)
         for account_id, _ in report.fetch:
+            access = access_for_account(account_id)
             run_slices(
                 account_id=account_id,
                 executor=this_executor(),
-                access=access_for_account(account_id),
-                rules=quality_rules(),
+                access=access,
+                rules=quality_rules(access.adapter),
                 limits=RunLimits(processes=1),
             )
         with connection.cursor() as cursor:
