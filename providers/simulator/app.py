@@ -31,6 +31,7 @@ from providers.simulator.rules import (
     Status,
     Truncate,
 )
+from providers.simulator.tickers import PolygonTickers
 from providers.simulator.wire import (
     Ask,
     Deferred,
@@ -108,6 +109,7 @@ class SimulatorApp:
         self.dialects: dict[str, Dialect] = {
             "yahoo": Yahoo(config.yahoo),
             "polygon": Polygon(config.polygon),
+            "polygon tickers": PolygonTickers(config.polygon),
         }
         self.faults = FaultBook()
         for rule in config.faults:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from providers.bars import Bars
 from providers.instants import floor_date, floor_dates, from_us, utc_offsets
 from providers.sessions import DAY_US, Sessions
+from providers.simulator.listings import listing_of
 from providers.simulator.recorded import VENUE, load_recordings
 from providers.types import Adjustment, Anchor, BarQuery, Hours, Timeframe
 from providers.venues import load_sessions
@@ -23,7 +24,6 @@ Stamps = NDArray[np.int64]
 # The bars of a query, or at least as many of its first ones as the number says.
 BarSource = Callable[[BarQuery, int | None], Bars]
 
-USUAL_VENUES: Final = (("X:*", "24/7"), ("*-USD", "24/7"), ("C:*", "24/5"), ("*=X", "24/5"))
 # Clients ask day by day: two weeks are made at once and kept, about 20 MB in all.
 BLOCK_US: Final = 14 * DAY_US
 BLOCKS_KEPT: Final = 64
@@ -43,7 +43,7 @@ class Market:
     ) -> None:
         self._synthetic = synthetic
         self._recordings = load_recordings() if recorded else {}
-        self._venues = (*(venues or {}).items(), *USUAL_VENUES)
+        self._venues = tuple((venues or {}).items())
         self._unknown = tuple(unknown)
         self._block = functools.lru_cache(maxsize=BLOCKS_KEPT)(self._make_block)
 
@@ -52,11 +52,17 @@ class Market:
         return not any(fnmatchcase(symbol, pattern) for pattern in self._unknown)
 
     def venue(self, symbol: str) -> str:
-        """Return the MIC of the symbol's venue."""
+        """Return the MIC of the symbol's venue: as configured, else as its spelling says."""
         for pattern, mic in self._venues:
             if fnmatchcase(symbol, pattern):
                 return mic
-        return VENUE
+        if symbol in self._recordings:
+            return VENUE
+        return listing_of(symbol).venue or VENUE
+
+    def has_volume(self, symbol: str) -> bool:
+        """Tell whether what trades under the symbol has a volume."""
+        return listing_of(symbol).has_volume is not False
 
     def sessions(self, symbol: str) -> Sessions:
         """Return the sessions of the symbol's venue."""
@@ -96,6 +102,7 @@ class Market:
         sessions = self.sessions(symbol)
         # No session is labelled more than a day after it opens.
         start, end = max(start, sessions.known_from), min(end, now + 2 * DAY_US)
+        end = min(end, self._expiry(symbol, sessions, timeframe))
         if start >= end:
             return Bars.empty()
         if timeframe.is_intraday:
@@ -109,6 +116,15 @@ class Market:
         daily = self._daily(symbol, first, end + timeframe.duration // MICROSECOND)
         daily = visible(daily, session_spans(sessions, daily.ts), now)
         return between(aggregate(daily, timeframe), start, end)
+
+    def _expiry(self, symbol: str, sessions: Sessions, timeframe: Timeframe) -> int:
+        """Return the stamp before which a futures contract trades; for others the end of time."""
+        end = listing_of(symbol).delisted_on
+        if end is None:
+            return sessions.known_until
+        label = (end - date(1970, 1, 1)).days * DAY_US
+        last = int(np.searchsorted(sessions.labels, label)) - 1
+        return int(sessions.closes[last]) if timeframe.is_intraday and last >= 0 else label
 
     def _daily(self, symbol: str, start: int, end: int) -> Bars:
         recording = self._recordings.get(symbol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from providers.bars import Bars, FloatColumn
 from providers.instants import from_us, local_dates
 from providers.sessions import DAY_US, Sessions
 from providers.simulator.config import YahooConfig
+from providers.simulator.listings import yahoo_meta
 from providers.simulator.market import (
     MICROSECOND,
     Market,
@@ -47,6 +49,7 @@ INTERVALS: Final = {
 WIRE_INTERVALS: Final = {member: name for name, member in INTERVALS.items() if name != QUARTERS}
 VALID_INTERVALS: Final = "1m, 2m, 5m, 15m, 30m, 60m, 90m, 1h, 4h, 1d, 5d, 1wk, 1mo, 3mo"
 RANGES: Final = ["1d", "5d", "1mo", "3mo", "6mo", "1y", "2y", "5y", "10y", "ytd", "max"]
+RANGE_DAYS: Final = {"1d": 1, "5d": 5, "1mo": 31, "3mo": 92, "6mo": 183, "1y": 366}
 REACH_DAYS: Final = {
     Timeframe.M1: 30,
     Timeframe.M5: 60,
@@ -58,7 +61,6 @@ REACH_DAYS: Final = {
 MINUTE_SPAN_DAYS: Final = 8
 PRE_MARKET_US: Final = 19_800 * SECOND_US
 POST_MARKET_US: Final = 14_400 * SECOND_US
-INSTRUMENT_TYPES: Final = {"24/7": "CRYPTOCURRENCY", "24/5": "CURRENCY", "CMES": "FUTURE"}
 # Wire stamps of periods lie up to a day and a half from the stamps they stand for.
 PAD_US: Final = 2 * DAY_US
 ERRORS: Final = {
@@ -81,13 +83,12 @@ class Yahoo:
         self._config = config
 
     def read(self, incoming: Incoming, *, now: int) -> Ask:
-        """Understand period1, period2 (seconds), interval and includePrePost."""
+        """Understand period1 and period2 (seconds) or range, interval and includePrePost."""
         symbol = incoming.path.removeprefix(self.prefix)
         params = incoming.params
         interval = params.get("interval", "1d")
         try:
-            start = read_seconds(params["period1"])
-            end = read_seconds(params["period2"])
+            start, end = read_window(params, now=now)
         except (KeyError, ValueError):
             raise Refused(
                 refusal(422, "Unprocessable Entity", "Invalid input - period1 and period2"),
@@ -204,7 +205,7 @@ class Yahoo:
         stamps = wire_stamps(market, ask, bars.ts) // SECOND_US
         if self._config.live_row:
             bars, stamps, closes = _with_live_row(market, ask, bars, stamps, closes, now)
-        volume = bars.volume * 0 if market.venue(ask.symbol) == "24/5" else bars.volume
+        volume = bars.volume if market.has_volume(ask.symbol) else bars.volume * 0
         indicators = {
             "quote": [
                 {
@@ -258,11 +259,11 @@ def _meta(market: Market, ask: Ask, bars: Bars, now: int) -> dict[str, object]:
         return {**zone, "start": start // SECOND_US, "end": end // SECOND_US}
 
     first = market.first_stamp(ask.symbol)
+    if first is not None:
+        first = int(session_spans(sessions, np.array([first]))[0][0])
     meta: dict[str, object] = {
-        "currency": "USD",
         "symbol": ask.symbol,
-        "exchangeName": "NYQ",
-        "instrumentType": INSTRUMENT_TYPES.get(sessions.venue, "EQUITY"),
+        **yahoo_meta(ask.symbol, venue=sessions.venue),
         "firstTradeDate": None if first is None else first // SECOND_US,
         "regularMarketTime": min(now, closed) // SECOND_US,
         **zone,
@@ -299,6 +300,13 @@ def _quarters(months: Bars) -> Bars:
         volume=np.add.reduceat(months.volume, firsts),
         final=months.final[lasts],
     )
+
+
+def read_window(params: Mapping[str, str], *, now: int) -> tuple[int, int]:
+    """Read period1 and period2, or a range of days until now; raises KeyError and ValueError."""
+    if "range" in params and "period1" not in params:
+        return now - RANGE_DAYS[params["range"]] * DAY_US, now
+    return read_seconds(params["period1"]), read_seconds(params["period2"])
 
 
 def read_seconds(text: str) -> int:

@@ -182,11 +182,11 @@ def world():
     ("provider", "symbol", "venue"),
     [
         ("yahoo", "BTC-USD", "24/7"),
-        ("yahoo", "EURUSD=X", "24/5"),
+        ("yahoo", "EURUSD=X", "FX"),
         ("yahoo", "ES=F", "CMES"),
         ("yahoo", "VOD.L", "XLON"),
         ("polygon", "X:BTCUSD", "24/7"),
-        ("polygon", "C:EURUSD", "24/5"),
+        ("polygon", "C:EURUSD", "FX"),
     ],
 )
 def test_other_venues_keep_their_session_dates(world, provider, symbol, venue):
