@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.domain.expectation import expect
+from ingestion.domain.expectation import Expectation, expect
 from ingestion.domain.quality import Reason, Verdict, validate
 from ingestion.domain.windows import DAY_US, HOUR_US, MINUTE_US, Window
 from providers.bars import Bars
@@ -20,6 +20,18 @@ from tests.domain.shapes import VENUES
 
 MINUTES = expect(
     VENUES["weekdays"], timeframe=Timeframe.M1, hours=Hours.REGULAR, anchor=Anchor.OPEN
+)
+_LONG_DAYS = VENUES["weekdays"]
+# The same days with four hours of trading before the open and after the close.
+LONG_MINUTES = expect(
+    replace(
+        _LONG_DAYS,
+        earliest=_LONG_DAYS.opens - 4 * HOUR_US,
+        latest=_LONG_DAYS.closes + 4 * HOUR_US,
+    ),
+    timeframe=Timeframe.M1,
+    hours=Hours.EXTENDED,
+    anchor=Anchor.OPEN,
 )
 OPEN = 4 * DAY_US + 13 * HOUR_US + 30 * MINUTE_US
 DAY = Window.of_us(4 * DAY_US, 5 * DAY_US)
@@ -40,7 +52,7 @@ def make_bars(n: int = 10) -> Bars:
     )
 
 
-def with_row(bars: Bars, row: int, **values: Any) -> Bars:
+def with_row(bars: Bars, row: int | slice, **values: Any) -> Bars:
     """Return the bars with some values of one row replaced."""
     columns = {}
     for name, value in values.items():
@@ -229,6 +241,49 @@ def test_a_bar_is_final_once_it_is_over_and_settled() -> None:
     assert bars.final.all()
 
 
+def test_rows_before_and_after_the_session_are_left_out_and_counted() -> None:
+    """They are no fault, whatever their share; stamps of no part of the day remain one."""
+    bars = make_bars()
+    bars = with_row(bars, slice(0, 6), ts=OPEN - HOUR_US + np.arange(6) * MINUTE_US)
+    bars = with_row(bars, 6, ts=OPEN - 5 * HOUR_US)
+    bars = with_row(bars, 7, ts=OPEN + 1)
+    for extended, (good, bad, outside) in {None: (2, 8, 0), LONG_MINUTES: (2, 2, 6)}.items():
+        verdict = check(bars, extended=extended, max_bad_fraction=0.6)
+        assert (len(verdict.good), len(verdict.bad_rows)) == (good, bad)
+        assert (verdict.outside_hours, verdict.collapsed) == (outside, 0)
+        assert set(verdict.reasons) == {Reason.OFF_GRID}
+    assert check(bars, max_bad_fraction=0.6).failed is not None
+    assert check(bars, extended=LONG_MINUTES, max_bad_fraction=0.6).failed is None
+
+
+def test_without_validation_only_what_no_table_can_hold_is_refused() -> None:
+    """Odd prices, stamps and volumes pass, and no share of refused rows fails the batch."""
+    odd = make_bars(5)
+    odd = with_row(odd, 0, high=1.0)
+    odd = with_row(odd, 1, low=-7.0, volume=-1.0)
+    odd = with_row(odd, 2, ts=OPEN + 2 * MINUTE_US + 1)
+    verdict = check(odd, strict=False)
+    assert same(verdict.good, odd)
+    assert check(odd).failed is not None
+
+    impossible = make_bars(7)
+    impossible = with_row(impossible, 0, close=math.nan)
+    impossible = with_row(impossible, 1, open=math.inf)
+    impossible = with_row(impossible, 2, ts=-(2**63))
+    impossible = with_row(impossible, 3, ts=OPEN - DAY_US)
+    impossible = with_row(impossible, 5, ts=impossible.ts[4])
+    verdict = check(impossible, strict=False, minimum_bars=5)
+    assert [reason.value for reason in verdict.reasons] == [
+        "missing_value",
+        "non_finite",
+        "bad_stamp",
+        "outside_window",
+        "duplicate_conflict",
+        "duplicate_conflict",
+    ]
+    assert (len(verdict.good), verdict.failed) == (1, None)
+
+
 def as_bars(rows: list[tuple[float, ...]]) -> Bars:
     """Turn rows of (ts, open, high, low, close, volume, sequence) into columns."""
     ts, opened, high, low, close, volume, sequence = zip(*rows, strict=True) if rows else [()] * 7
@@ -238,7 +293,10 @@ def as_bars(rows: list[tuple[float, ...]]) -> Bars:
 
 
 stamps = st.sampled_from(
-    [OPEN, OPEN + MINUTE_US, OPEN + 2 * MINUTE_US, OPEN + 1, OPEN - DAY_US, -(2**63)]
+    [
+        *(OPEN, OPEN + MINUTE_US, OPEN + 2 * MINUTE_US),
+        *(OPEN + 1, OPEN - MINUTE_US, OPEN - DAY_US, -(2**63)),
+    ]
 )
 prices = st.one_of(
     st.sampled_from([(100.0, 101.0, 99.0, 100.0), (-5.0, -4.0, -6.0, -5.0)]),
@@ -250,18 +308,23 @@ rows = st.tuples(stamps, prices, st.sampled_from([10.0, math.nan, -1.0]), st.int
 batches = st.lists(rows, max_size=30).map(as_bars)
 
 
-@given(batches, st.booleans())
-def test_no_row_is_ever_lost(bars: Bars, negative: bool) -> None:
-    """Good, bad and collapsed make up the input, whatever arrives; what is good is sound."""
-    verdict = check(bars, allow_negative_prices=negative)
+@given(batches, st.booleans(), st.sampled_from([None, LONG_MINUTES]), st.booleans())
+def test_no_row_is_ever_lost(
+    bars: Bars, negative: bool, extended: Expectation | None, strict: bool
+) -> None:
+    """Each row is good, bad, collapsed or outside hours; what is good is sound."""
+    verdict = check(bars, allow_negative_prices=negative, extended=extended, strict=strict)
     good = verdict.good
-    assert len(good) + len(verdict.bad_rows) + verdict.collapsed == len(bars)
+    counted = len(good) + len(verdict.bad_rows) + verdict.collapsed + verdict.outside_hours
+    assert counted == len(bars)
     assert len(verdict.reasons) == len(verdict.bad_rows)
     assert (np.diff(verdict.bad_rows) > 0).all()
     keys = list(zip(good.ts.tolist(), good.sequence.tolist(), strict=True))
     assert keys == sorted(set(keys))
-    assert MINUTES.on_grid(good.ts).all()
     assert np.isfinite([good.open, good.high, good.low, good.close]).all()
+    if not strict:
+        return
+    assert MINUTES.on_grid(good.ts).all()
     assert (good.low <= np.minimum(good.open, good.close)).all()
     assert (good.high >= np.maximum(good.open, good.close)).all()
     assert negative or (good.low > 0).all()

@@ -9,7 +9,7 @@ import pytest
 from django.db import DataError
 
 from ingestion.domain.errors import JobNotReplayable
-from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision
+from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision, retry_class_named
 from ingestion.domain.states import JobState
 from ingestion.models import RetryClass
 from ingestion.services.fail_slices import fail_slice, give_back
@@ -351,3 +351,21 @@ def test_backoff_grows_with_the_tries() -> None:
             timedelta(minutes=15).total_seconds(), 30 * 2**n
         )
         make_due(job)
+
+
+def test_a_jobs_own_retry_delay_replaces_the_base_of_its_class() -> None:
+    """It doubles with each try as the class does, and the class's cap gives way to a longer one."""
+    short = open_running(tries=12, retry_delay=0.5, end=day("2024-01-11"))
+    worker = Worker.of(short)
+    for n in range(4):
+        (one,) = worker.claim(1)
+        fail(worker, failed(one, error(TransientError)))
+        assert seconds_until_next(one.slice_id) <= 0.5 * 2**n
+        make_due(short)
+    fast = retry_class_named("fast").adapted(tries=3, delay=600.0)
+    assert (fast.ceiling(0), fast.ceiling(5), fast.tries) == (
+        timedelta(minutes=10),
+        timedelta(minutes=10),
+        3,
+    )
+    assert retry_class_named("fast").adapted(tries=5, delay=None) == retry_class_named("fast")
