@@ -32,6 +32,8 @@ class JobRow:
     priority: int
     tries: int
     retry_class: str
+    retry_delay: float | None
+    validate: bool
     max_concurrency: int
     slices_per_round: int
     poll_seconds: int | None
@@ -54,16 +56,17 @@ class JobRow:
     symbol_count: int
     symbols: tuple[str, ...]
     timeframes: tuple[str, ...]
+    targets: tuple[str, ...] | None
 
 
 _JOBS = """
 SELECT j.id, j.workload, j.kind, j.state, j.desired, j.desired_at, j.outcome,
        j.wait_reason, j.wait_until, j.priority, j.tries, j.retry_class,
-       j.max_concurrency, j.max_slices_per_round,
+       j.retry_delay, j.validate, j.max_concurrency, j.max_slices_per_round,
        j.poll_seconds, j.planned, j.created_at, j.started_at, j.ended_at, j.error_class, j.error,
        d.name, d.freshness, d.deadline,
        a.provider, a.id, a.circuit, a.circuit_reason, a.blocked_until, a.paced_until,
-       s.series_count, s.symbol_count, s.symbols, s.timeframes
+       s.series_count, s.symbol_count, s.symbols, s.timeframes, j.targets
 FROM (
     SELECT * FROM job
     WHERE (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
@@ -117,8 +120,9 @@ def select_jobs(
 def _job_row(row: tuple[Any, ...]) -> JobRow:
     enums = (Workload(row[1]), JobKind(row[2]), JobState(row[3]), Desired(row[4]))
     outcome = Outcome(row[6]) if row[6] else None
-    lists = (tuple(row[32] or ()), tuple(row[33] or ()))
-    return JobRow(*[row[0], *enums, row[5], outcome, *row[7:32], *lists])
+    lists = (tuple(row[34] or ()), tuple(row[35] or ()))
+    targets = None if row[36] is None else tuple(row[36])
+    return JobRow(*[row[0], *enums, row[5], outcome, *row[7:34], *lists, targets])
 
 
 def select_spec(job_id: int) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ def follow_job(
     job_id: int,
     *,
     console: Console,
-    labels: Labels,
+    labels: Labels | None = None,
     verbose: bool = False,
     on_look: Show = lambda progress: None,
 ) -> JobProgress:
@@ -50,6 +50,7 @@ def follow_job(
     `verbose` adds a line for each series that the job is done with. `on_look` is called after
     each look. Raises Spoken when nobody works on the job any more or its account is stopped.
     """
+    labels = job_labels(job_id) if labels is None else labels
     display = _bars if console.is_terminal else _lines
     finished = FinishedSeries(console, labels) if verbose else None
     warned = False

@@ -49,7 +49,13 @@ def _identity(description: JobDescription) -> dict[str, str]:
         if limit
         else NOTHING,
         "concurrency": f"{job.max_concurrency} slices, {job.slices_per_round} a round",
+        "validation": "full" if job.validate else "only what no table can hold is refused",
+        "targets": _targets(job.targets),
     }
+
+
+def _targets(names: tuple[str, ...] | None) -> str:
+    return "all that match" if names is None else ", ".join(names) or "none"
 
 
 def _standing(progress: JobProgress) -> dict[str, str]:
@@ -65,7 +71,8 @@ def _standing(progress: JobProgress) -> dict[str, str]:
         "slices": f"{slices.ready:,} ready, {slices.leased:,} at work, {slices.done:,} done, "
         f"{slices.dead:,} failed, {slices.cancelled:,} cancelled",
         "tries": f"at most {job.tries} a slice",
-        "retry class": job.retry_class,
+        "retry class": job.retry_class
+        + (f", from {span(job.retry_delay)}" if job.retry_delay is not None else ""),
         "next retry": (
             f"{when(retry.at)} ({retry.error_class}, {count(retry.waiting, 'slice')} waiting)"
             if retry

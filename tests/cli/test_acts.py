@@ -79,7 +79,8 @@ def test_flags_reach_the_job(run_json: RunJson) -> None:
         *("backfill", "--provider", "synthetic", "--symbols", "A1,A2", "--symbol", "A3"),
         *("--timeframe", "1d,1h", "--timeframes", "1W", "--start", "2024-01-02T00:00Z"),
         *("--end", "2024-02-01T00:00Z", "--venue", "XLON", "--priority", "7"),
-        *("--max-retries", "2", "--retry-class", "conservative", "--max-concurrency", "3"),
+        *("--max-retries", "2", "--retry-class", "conservative", "--max-workers", "3"),
+        *("--retry-delay", "90", "--no-validate", "--targets", "none"),
         *("--slices-per-round", "4", "--rate-limit", "10/30s", "--reconcile", "--draft", "--json"),
     )
     assert made["state"] == "draft"
@@ -89,6 +90,7 @@ def test_flags_reach_the_job(run_json: RunJson) -> None:
     assert shown["kind"] == "reconcile"
     assert (shown["start"], shown["end"]) == ("2024-01-02T00:00:00Z", "2024-02-01T00:00:00Z")
     assert (shown["priority"], shown["tries"], shown["retry_class"]) == (7, 3, "conservative")
+    assert (shown["retry_delay"], shown["validate"], shown["targets"]) == (90.0, False, [])
     assert (shown["max_concurrency"], shown["slices_per_round"]) == (3, 4)
     assert shown["rate_limit"] == {"requests": 10, "seconds": 30.0}
 
