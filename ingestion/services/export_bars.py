@@ -1,60 +1,167 @@
-"""Write stored bars as text, whole and in one order."""
+"""Write the bars of a selection into a file or a folder: one snapshot, flat memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib.metadata
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
-from django.db import transaction
+import psycopg
+from django.db import connection, transaction
 
-from ingestion.services.find_series import find_series
-from ingestion.store import bar_export
-from ingestion.store.bar_export import COLUMNS, ExportFormat
-from ingestion.store.series_reads import SeriesRow
-from providers.types import Hours, Timeframe
+from ingestion.domain.selection import SelectedChunk, SelectedSeries, Selection
+from ingestion.domain.windows import MICROSECOND, to_us
+from ingestion.formats.forms import ExportFormat, Origin, Writer, open_hive, open_writer
+from ingestion.services.select_bars import check_settled, stream_series
+from ingestion.services.select_series import select_series
+from ingestion.store.bar_reads import clock, freeze
+from ingestion.store.series_reads import stored_spans
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class ExportStep:
-    """Say that a series has been written: `done` of `total`, `rows` so far."""
+    """Say how far an export is: `rows` written, and `share` of what is to be read, 0 to 1.
 
-    series: SeriesRow
-    done: int
-    total: int
+    The share is an estimate from the stored spans, not a count.
+    """
+
+    series: SelectedSeries
     rows: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Count what was written.
+
+    `left_out` are stored bars outside of every session, which went into no derived bar.
+    """
+
+    series: int
+    rows: int
+    left_out: int
+
+
+OnStep = Callable[[ExportStep], None]
 
 
 def export_bars(
+    file: BinaryIO,
     *,
-    sink: Callable[[bytes], object],
     form: ExportFormat,
-    symbols: Sequence[str] = (),
-    timeframes: Sequence[Timeframe] = (),
-    provider: str | None = None,
-    hours: Hours = Hours.REGULAR,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    on_step: Callable[[ExportStep], None] = lambda step: None,
-) -> int:
-    """Write every bar in [start, end) of the series that pass the filters; return the rows.
+    selection: Selection,
+    on_step: OnStep = lambda step: None,
+) -> Exported:
+    """Write the bars of a selection to an open file, series by series, ascending in time.
 
-    UTF-8, lines ended by a newline; CSV begins with a header. Ordered by provider, symbol,
-    timeframe, adjustment (each by code point), then ts and sequence. All of it is one snapshot of
-    the database. Raises NothingStored for a symbol without any series.
+    Forming bars are written as they stand, unless the selection leaves them out. Raises what
+    `select_bars` raises, most of it before anything is written.
     """
+    return _export(lambda origin: open_writer(form, file, origin), selection, on_step)
+
+
+def export_hive(
+    folder: Path,
+    *,
+    partition_by: Sequence[str],
+    selection: Selection,
+    on_step: OnStep = lambda step: None,
+) -> Exported:
+    """Write the bars of a selection as Parquet files in an empty folder, as `export_bars` does."""
+    return _export(
+        lambda origin: open_hive(folder, origin, partition_by=partition_by), selection, on_step
+    )
+
+
+def _export(
+    open_one: Callable[[Origin], Writer], selection: Selection, on_step: OnStep
+) -> Exported:
     # Durable: only a transaction of its own can still choose its isolation.
     with transaction.atomic(durable=True):
-        bar_export.freeze_snapshot()
-        found = [
-            one
-            for one in find_series(symbols=symbols, timeframes=timeframes, provider=provider)
-            if one.hours is hours
-        ]
-        if form is ExportFormat.CSV:
-            sink(",".join(COLUMNS).encode() + b"\n")
-        rows = 0
-        for done, series in enumerate(found, start=1):
-            rows += bar_export.copy_bars(series, start=start, end=end, form=form, sink=sink)
-            on_step(ExportStep(series, done=done, total=len(found), rows=rows))
-    return rows
+        connection.ensure_connection()
+        raw: psycopg.Connection[Any] = connection.connection
+        freeze(raw)
+        read_at = clock(raw)
+        check_settled(raw, selection.as_of)
+        series = select_series(raw, selection)
+        version = importlib.metadata.version("mdc")
+        writer = open_one(Origin(selection, series, read_at, version))
+        progress = _Progress(series, stored_spans(_ids(series)), selection)
+        rows = left_out = 0
+        with _read_ahead(_chunks(raw, series, selection)) as chunks:
+            for chunk in chunks:
+                writer.write(chunk)
+                rows += len(chunk)
+                left_out += chunk.left_out
+                on_step(ExportStep(chunk.series, rows=rows, share=progress.after(chunk)))
+        writer.close()
+    return Exported(series=len(series), rows=rows, left_out=left_out)
+
+
+def _ids(series: Sequence[SelectedSeries]) -> list[int]:
+    return [source.series_id for one in series for source in one.sources]
+
+
+def _chunks(
+    raw: psycopg.Connection[Any], series: Sequence[SelectedSeries], selection: Selection
+) -> Iterator[SelectedChunk]:
+    for one in series:
+        yield from stream_series(raw, one, selection=selection)
+
+
+@contextmanager
+def _read_ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """Read the next item while the one before is written: PostgreSQL and we use a core each.
+
+    The connection is used by the reading thread alone until the context ends.
+    """
+
+    def take() -> list[Item]:
+        for item in items:
+            return [item]
+        return []
+
+    def ahead() -> Iterator[Item]:
+        coming = pool.submit(take)
+        while found := coming.result():
+            coming = pool.submit(take)
+            yield from found
+
+    with ThreadPoolExecutor(1, thread_name_prefix="mdc-export") as pool:
+        yield ahead()
+
+
+class _Progress:
+    """Estimate how far an export is from where in its series' stored spans it stands."""
+
+    def __init__(
+        self,
+        series: Sequence[SelectedSeries],
+        spans: dict[int, tuple[int, int]],
+        selection: Selection,
+    ) -> None:
+        first = to_us(selection.start) if selection.start else None
+        last = to_us(selection.end) if selection.end else None
+        self._begins: dict[SelectedSeries, tuple[float, int, int]] = {}
+        done = 0.0
+        for one in series:
+            known = [spans[source.series_id] for source in one.sources if source.series_id in spans]
+            low = max(min((span[0] for span in known), default=0), first or 0)
+            high = min(max((span[1] for span in known), default=0), last or 2**62)
+            step = one.sources[0].timeframe.duration // MICROSECOND
+            self._begins[one] = (done, low, step)
+            done += max(0, high - low) / step
+        self._total = done or 1.0
+
+    def after(self, chunk: SelectedChunk) -> float:
+        """Return the share that is done once this chunk is."""
+        done, low, step = self._begins[chunk.series]
+        if len(chunk):
+            done += max(0, int(chunk.bars.ts[-1]) - low) / step
+        return min(1.0, done / self._total)

@@ -10,7 +10,7 @@ import psycopg
 
 from ingestion.domain.adjusting import CannotAdjust
 from ingestion.domain.choosing import MADE_UP
-from ingestion.domain.resampling import CannotResample
+from ingestion.domain.errors import MdcError
 from ingestion.domain.selection import (
     BEST,
     SelectedSeries,
@@ -29,13 +29,25 @@ _STEPS: Final = (Adjustment.RAW, Adjustment.SPLIT, Adjustment.SPLIT_DIV)
 Key = TypeVar("Key", bound=Hashable)
 
 
+class NothingShorter(MdcError):
+    """Signal symbols of which no bars are stored that could be put together."""
+
+    def __init__(self, symbols: Sequence[str], *, target: Timeframe) -> None:
+        super().__init__(
+            f"nothing shorter than {target} that divides it is stored of {_named(symbols)}; "
+            "`mdc coverage` shows what is"
+        )
+        self.symbols = tuple(symbols)
+        self.target = target
+
+
 def select_series(
     connection: psycopg.Connection[Any], selection: Selection
 ) -> tuple[SelectedSeries, ...]:
     """Return what comes out of a selection, in listing order; none where no series has its shape.
 
-    Raises NothingStored for a symbol without any series, CannotResample where nothing shorter is
-    stored, and CannotAdjust where no basis is stored that leads to the wanted one, or where
+    Raises NothingStored for a symbol without any series, NothingShorter where nothing can be
+    put together, and CannotAdjust where no basis is stored that leads to the wanted one, or where
     nothing was ever recorded of an instrument that would change its prices.
     """
     rows = find_series(
@@ -91,11 +103,7 @@ def _resamplable(
     shorter = [one for one in rows if is_divisible(target, by=one.timeframe)]
     lacking = sorted({one.symbol for one in rows} - {one.symbol for one in shorter})
     if lacking or not rows:
-        what = _named(lacking or selection.symbols)
-        raise CannotResample(
-            f"nothing shorter than {target} that divides it is stored of {what}; "
-            "`mdc coverage` shows what is"
-        )
+        raise NothingShorter(lacking or selection.symbols, target=target)
 
     def rank(row: SeriesRow) -> tuple[object, ...]:
         return (row.hours is not selection.hours, row.timeframe.duration)

@@ -201,6 +201,18 @@ def asked_windows(series_ids: Sequence[int]) -> dict[int, Window]:
         return {series_id: Window(start, end) for series_id, start, end in cursor.fetchall()}
 
 
+def stored_spans(series_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return, in µs, about when the bars of each series begin and end: as far as it is covered."""
+    with default_connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT series_id, (extract(epoch FROM first_ts) * 1000000)::bigint,"
+            " (extract(epoch FROM upper(loaded)) * 1000000)::bigint FROM coverage"
+            " WHERE series_id = ANY(%s) AND first_ts IS NOT NULL AND NOT isempty(loaded)",
+            [list(series_ids)],
+        )
+        return {series_id: (first, last) for series_id, first, last in cursor.fetchall()}
+
+
 @dataclass(frozen=True, slots=True)
 class BarCount:
     """Count stored rows and those that repeat a (series, ts, sequence)."""

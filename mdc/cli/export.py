@@ -1,174 +1,291 @@
-"""`mdc export`: stored bars as CSV or JSON lines."""
+"""`mdc export`: stored bars as CSV, JSON lines, Parquet or Arrow."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
 import click
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
-from ingestion.services.export_bars import ExportStep, export_bars
-from ingestion.store.bar_export import ExportFormat
-from mdc.cli import inputs
-from mdc.cli.errors import SpeakingCommand, Spoken
-from mdc.cli.inputs import Given, check_order
+from ingestion.domain.selection import BEST, Selection
+from ingestion.formats.drafts import open_file, open_folder
+from ingestion.formats.forms import PARTITIONS, ExportFormat, check_partitions
+from ingestion.services.export_bars import Exported, ExportStep, OnStep, export_bars, export_hive
+from mdc.cli import inputs, options
+from mdc.cli.errors import SpeakingCommand, Spoken, SpokenUsage
+from mdc.cli.inputs import Given
 from mdc.cli.output import count, error_console
+from mdc.cli.words import ListOption, split_words
+from providers.errors import UnknownTimeframe
 from providers.registry import get_adapter
-from providers.types import Hours, Timeframe
+from providers.types import Adjustment, Anchor, Hours, Timeframe
+
+_STDOUT: Final = Path("-")
+_BASES: Final = [one.value for one in Adjustment]
+
+
+def _timeframe(ctx: click.Context, param: click.Parameter, value: str | None) -> Timeframe | None:
+    try:
+        return None if value is None else Timeframe.parse(value)
+    except UnknownTimeframe as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _partitions(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(split_words(value))
 
 
 @click.command(cls=SpeakingCommand)
+@options.symbols(help="Only these; several words, commas or @file.  [default: all]")
+@options.timeframes(help="Bar lengths.  [default: all]")
 @click.option(
-    "--symbols",
-    "--symbol",
-    multiple=True,
-    callback=inputs.join_symbols,
-    metavar="A,B",
-    help="Symbols, separated by commas or repeated.  [default: all]",
+    "--provider",
+    metavar="NAME|best",
+    help="Only this provider; `best` chooses session by session: complete before incomplete, then"
+    " more bars, then the precedence of the series. The column provider says which.",
+)
+@options.hours()
+@click.option(
+    "--anchor", type=click.Choice([one.value for one in Anchor]), help="Only bars so counted."
+)
+@click.option("--adjustment", type=click.Choice(_BASES), help="Only series stored on this basis.")
+@click.option(
+    "--adjust",
+    type=click.Choice(_BASES[1:]),
+    help="Compute adjusted prices from the least adjusted series and the recorded splits and"
+    " dividends; a series stored on that basis alone comes as it is.",
 )
 @click.option(
-    "--timeframe",
-    "--timeframes",
-    "timeframes",
-    multiple=True,
-    type=inputs.timeframes,
-    callback=inputs.join_timeframes,
-    metavar="T,T",
-    help="Bar lengths.  [default: all]",
+    "--allow-unadjusted",
+    is_flag=True,
+    help="With --adjust: instruments without any recorded action are meant to have none.",
 )
-@click.option("--provider", metavar="NAME", help="Only this provider.")
 @click.option(
-    "--hours", type=click.Choice([one.value for one in Hours]), default="regular", show_default=True
+    "--resample",
+    callback=_timeframe,
+    metavar="T",
+    help="Derive bars of this length from the finest shorter ones, or from --timeframe. Adds the"
+    " columns derived and complete: complete only if all that could go into a bar was there.",
 )
-@click.option("--start", type=inputs.moment, metavar="DATE", help="First day (UTC).")
 @click.option(
-    "--end", type=inputs.moment, metavar="DATE", help="Last day, included; a time is excluded."
+    "--as-of",
+    type=inputs.moment,
+    metavar="TIME",
+    help="What was known then (final bars, actions); a date is its 00:00Z. At least a minute ago.",
 )
+@click.option("--final-only", is_flag=True, help="Leave out bars that are still forming.")
+@options.window()
 @click.option(
     "--format",
     "form",
     type=click.Choice([one.value for one in ExportFormat]),
-    default="csv",
-    show_default=True,
-    help="csv with a header, or json with one object a line.",
+    help="json: one object a line; arrow: the file format; arrows: the stream format."
+    "  [default: by the ending of -o, else csv]",
 )
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default=_STDOUT,
+    metavar="FILE|FOLDER|-",
     help="Write there, all or nothing.  [default: standard output]",
 )
+@click.option(
+    "--partition-by",
+    cls=ListOption,
+    callback=_partitions,
+    metavar="NAME,NAME",
+    help=f"Write a hive of Parquet files into the folder -o, by: {', '.join(PARTITIONS)}.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in the folder -o.")
 def export(
     *,
-    symbols: tuple[str, ...],
-    timeframes: tuple[Timeframe, ...],
-    provider: str | None,
-    hours: str,
-    start: Given | None,
-    end: Given | None,
-    form: str,
-    output: Path | None,
+    form: str | None,
+    output: Path,
+    partition_by: tuple[str, ...],
+    overwrite: bool,
+    **asked: Any,
 ) -> None:
     """Write stored bars, ordered by provider, symbol, timeframe, adjustment, time, sequence.
 
-    Numbers are written so that they read back exactly. A known symbol without bars in the range
-    gives an empty export; a symbol of which nothing is stored is an error.
+    Everything is one snapshot of the database. Numbers are written so that they read back exactly.
+    Bars that are still forming are included unless --final-only or --as-of is given; Parquet and
+    Arrow mark them in the column `final`. A known symbol without bars in the range gives an empty
+    export; a symbol of which nothing is stored is an error.
     """
-    check_order(start=start, end=end)
-    name = get_adapter(provider).name if provider else None
+    selection = _selection(**asked)
     console = error_console()
-    with _destination(output) as file, _progress(console, shown=output is not None) as on_step:
-        rows = export_bars(
-            sink=file.write,
-            form=ExportFormat(form),
-            symbols=symbols,
-            timeframes=timeframes,
-            provider=name,
-            hours=Hours(hours),
-            start=start.as_start if start else None,
-            end=end.as_end if end else None,
-            on_step=on_step,
+    if partition_by:
+        exported = _to_folder(
+            output, selection, console, form=form, partition_by=partition_by, overwrite=overwrite
         )
-    if output is not None:
-        console.print(f"{count(rows, 'bar')} written to {output}.", soft_wrap=True)
-    elif not rows:
+    elif overwrite:
+        raise SpokenUsage("--overwrite goes with --partition-by; a file is replaced without it")
+    else:
+        exported = _to_file(output, selection, console, form=_form(form, output))
+    _conclude(console, exported, output=output, folder=bool(partition_by))
+
+
+def _selection(
+    *,
+    provider: str | None,
+    anchor: str | None,
+    adjustment: str | None,
+    adjust: str | None,
+    allow_unadjusted: bool,
+    as_of: Given | None,
+    start: Given | None,
+    end: Given | None,
+    hours: Hours,
+    symbols: tuple[str, ...],
+    timeframes: tuple[Timeframe, ...],
+    resample: Timeframe | None,
+    final_only: bool,
+) -> Selection:
+    return Selection(
+        symbols=symbols,
+        timeframes=timeframes,
+        provider=provider if provider in (None, BEST) else get_adapter(provider).name,
+        hours=hours,
+        anchor=Anchor(anchor) if anchor else None,
+        adjustment=Adjustment(adjustment) if adjustment else None,
+        adjust=Adjustment(adjust) if adjust else None,
+        resample=resample,
+        start=start.as_start if start else None,
+        end=end.as_end if end else None,
+        as_of=as_of.moment if as_of else None,
+        final_only=final_only,
+        unadjusted_ok=allow_unadjusted,
+    )
+
+
+def _form(form: str | None, output: Path) -> ExportFormat:
+    """Return the form asked for, or the one that the name speaks of."""
+    if output == _STDOUT:
+        return _piped(ExportFormat(form or ExportFormat.CSV))
+    if form is not None:
+        return ExportFormat(form)
+    if not output.suffix:
+        return ExportFormat.CSV
+    guessed = ExportFormat.of_name(output.name)
+    if guessed is None:
+        raise SpokenUsage(
+            f"the ending of {output.name} names no format; add --format"
+            f" {'|'.join(one.value for one in ExportFormat)}"
+        )
+    return guessed
+
+
+def _piped(form: ExportFormat) -> ExportFormat:
+    if form is ExportFormat.PARQUET:
+        raise SpokenUsage("Parquet is written to a file; name one with -o, or pipe --format arrow")
+    if form not in (ExportFormat.ARROW, ExportFormat.ARROWS):
+        return form
+    if sys.stdout.isatty():
+        raise SpokenUsage("Arrow is not for a terminal; name a file with -o, or pipe it on")
+    return ExportFormat.ARROWS
+
+
+def _to_file(
+    output: Path, selection: Selection, console: Console, *, form: ExportFormat
+) -> Exported:
+    shown = output != _STDOUT or not sys.stdout.isatty()
+    with _destination(output) as file, _progress(console, shown=shown) as on_step:
+        return export_bars(file, form=form, selection=selection, on_step=on_step)
+
+
+def _to_folder(
+    output: Path,
+    selection: Selection,
+    console: Console,
+    *,
+    form: str | None,
+    partition_by: tuple[str, ...],
+    overwrite: bool,
+) -> Exported:
+    check_partitions(partition_by)
+    if output == _STDOUT:
+        raise SpokenUsage("--partition-by writes a folder; name it with -o")
+    if form not in (None, ExportFormat.PARQUET):
+        raise SpokenUsage(f"only Parquet is partitioned; leave --format {form} out")
+    with (
+        _spoken(output),
+        open_folder(output, overwrite=overwrite) as folder,
+        _progress(console, shown=True) as on_step,
+    ):
+        return export_hive(folder, partition_by=partition_by, selection=selection, on_step=on_step)
+
+
+def _conclude(console: Console, exported: Exported, *, output: Path, folder: bool) -> None:
+    if exported.left_out:
+        console.print(
+            f"{count(exported.left_out, 'stored bar')} outside of every session went into nothing.",
+            soft_wrap=True,
+        )
+    if not exported.rows and (folder or output == _STDOUT):
         console.print("No bars match; `mdc coverage` shows what is stored.")
+    elif output != _STDOUT:
+        console.print(f"{count(exported.rows, 'bar')} written to {output}.", soft_wrap=True)
 
 
 @contextmanager
-def _destination(output: Path | None) -> Iterator[BinaryIO]:
+def _destination(output: Path) -> Iterator[BinaryIO]:
     """Open standard output, or a file that appears under its name only once it is complete."""
-    if output is None:
+    if output == _STDOUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    with _spoken(output), open_file(output) as file:
+        yield file
+
+
+@contextmanager
+def _spoken(output: Path) -> Iterator[None]:
     try:
-        with _opened(output) as file:
-            yield file
+        yield
     except OSError as error:
         raise Spoken(
             f"cannot write {output}: {error.strerror or error}; choose another place with -o"
         ) from error
 
 
-def _opened(output: Path) -> AbstractContextManager[BinaryIO]:
-    """Write beside an ordinary file, but straight into a device or pipe that has the name."""
-    target = output.resolve()
-    if target.exists() and not target.is_file():
-        return target.open("wb")
-    return _replaced_when_complete(target)
-
-
 @contextmanager
-def _replaced_when_complete(output: Path) -> Iterator[BinaryIO]:
-    descriptor, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(_usual_mode())
-        draft.replace(output)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-        raise
-
-
-def _usual_mode() -> int:
-    """Return the mode that an ordinary new file gets here; a draft is private."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-@contextmanager
-def _progress(console: Console, *, shown: bool) -> Iterator[Callable[[ExportStep], None]]:
-    """Count series and bars while they are written, on a terminal."""
+def _progress(console: Console, *, shown: bool) -> Iterator[OnStep]:
+    """Draw how far the export is, how fast, and how long it may take, on a terminal."""
     if not (shown and console.is_terminal):
         yield lambda step: None
         return
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), console=console
-    ) as drawn:
-        task = drawn.add_task("Exporting ...", total=None)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]}", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as drawn:
+        task = drawn.add_task("Exporting", total=1.0, rows="")
+        yield _drawing(drawn, task)
 
-        def on_step(step: ExportStep) -> None:
-            drawn.update(
-                task,
-                description=f"{step.done:,} of {step.total:,} series, {count(step.rows, 'bar')}",
-            )
 
-        yield on_step
+def _drawing(drawn: Progress, task: Any) -> Callable[[ExportStep], None]:
+    def on_step(step: ExportStep) -> None:
+        elapsed = drawn.tasks[0].elapsed or 0.0
+        rate = f", {step.rows / elapsed:,.0f}/s" if elapsed > 1 else ""
+        drawn.update(
+            task,
+            completed=step.share,
+            description=f"{step.series.symbol} {step.series.timeframe}",
+            rows=f"{count(step.rows, 'bar')}{rate}",
+        )
+
+    return on_step

@@ -32,7 +32,7 @@ COMMANDS = {
     ),
     "state": Entry("mdc.cli.state:state", "Show how far each series has come; reset it."),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
-    "export": Entry("mdc.cli.export:export", "Write stored bars as CSV or JSON lines."),
+    "export": Entry("mdc.cli.export:export", "Write stored bars: CSV, JSON, Parquet, Arrow."),
     "target": Entry("mdc.cli.target:target", "Deliver bars elsewhere too: lake, bus, webhook."),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
     "tick": Entry("mdc.cli.tick:tick", "Run one round of housekeeping by hand."),

@@ -6,8 +6,9 @@ import csv
 import io
 from datetime import date, datetime, time
 
+from ingestion.domain.selection import Selection
+from ingestion.formats.forms import ExportFormat
 from ingestion.services.export_bars import export_bars
-from ingestion.store.bar_export import ExportFormat
 from mdc.demo.errors import DemoFailed
 from mdc.demo.source import History, Prices
 from providers.types import Timeframe
@@ -19,9 +20,8 @@ def read_stored(provider: str) -> History:
     Raises DemoFailed for a bar that is not stamped with midnight UTC, or is there twice.
     """
     text = io.BytesIO()
-    export_bars(
-        sink=text.write, form=ExportFormat.CSV, timeframes=(Timeframe.D1,), provider=provider
-    )
+    selection = Selection(timeframes=(Timeframe.D1,), provider=provider)
+    export_bars(text, form=ExportFormat.CSV, selection=selection)
     history: dict[str, dict[date, Prices]] = {}
     for row in csv.DictReader(io.StringIO(text.getvalue().decode())):
         stamp = datetime.fromisoformat(row["ts"])

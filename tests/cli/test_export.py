@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from ingestion.domain.selection import Selection
+from ingestion.formats.forms import COLUMNS, ExportFormat
 from ingestion.services.export_bars import export_bars
-from ingestion.store.bar_export import COLUMNS, ExportFormat
 from providers.types import Timeframe
 from tests.cli.conftest import Run, execute, open_now, request, work_until_done
 
@@ -156,10 +157,64 @@ def test_a_full_or_missing_place_is_one_sentence(run: Run, tmp_path: Path) -> No
     assert "No such file or directory" in missing.stderr
 
 
+class Blocks(io.RawIOBase):
+    """Count what is written, and when."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def write(self, block: bytes) -> int:  # type: ignore[override]
+        self.sizes.append(len(block))
+        return len(block)
+
+
 def test_rows_leave_in_blocks() -> None:
     """Memory stays flat: a block is handed on before the next one is read."""
-    blocks: list[int] = []
-    rows = export_bars(sink=lambda block: blocks.append(len(block)), form=ExportFormat.JSON)
-    assert rows > 2000
-    assert max(blocks) < 300_000
-    assert len(blocks) > 2
+    blocks = Blocks()
+    done = export_bars(blocks, form=ExportFormat.JSON, selection=Selection())
+    assert done.rows > 2000
+    assert len(blocks.sizes) > 2
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("-o", "x.xyz"), "the ending of x.xyz names no format; add --format csv|json|parquet"),
+        (("--format", "parquet"), "Parquet is written to a file; name one with -o"),
+        (("--overwrite",), "--overwrite goes with --partition-by"),
+        (("--partition-by", "symbol"), "--partition-by writes a folder; name it with -o"),
+        (("--partition-by", "close", "-o", "x"), "cannot partition by close; choose from provider"),
+        (
+            ("--partition-by", "year", "--format", "csv", "-o", "x"),
+            "only Parquet is partitioned; leave --format csv out",
+        ),
+        (("--provider", "nobody"), "nobody"),
+        (("--resample", "7m"), "7m"),
+        (("--resample", "1m", "--timeframe", "1d"), "1m bars cannot be made of 1d bars"),
+        (("--resample", "1d", "--timeframe", "1m,5m"), "name one timeframe to resample from"),
+        (("--resample", "1w", "--provider", "best"), "a 1w bar would mix providers"),
+        (("--as-of", "2150-01-01"), "2150-01-01 00:00:00Z is not yet a minute ago"),
+        (("--as-of", "soon"), "soon"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(run: Run, words: tuple[str, ...], hint: str) -> None:
+    """Wrong usage ends with code 2 and says what to do instead."""
+    result = run("export", *words)
+    assert result.exit_code == 2, result.stderr
+    assert hint in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--resample", "1m"), "nothing shorter than 1m that divides it is stored of"),
+        (("--symbols", "BETA", "--adjust", "split"), "no split or dividend of BETA is recorded"),
+    ],
+)
+def test_what_is_not_stored_is_one_sentence(run: Run, words: tuple[str, ...], hint: str) -> None:
+    """What the stored bars cannot give is a failure, and no answer that looks like one."""
+    result = run("export", *words)
+    assert result.exit_code == 1
+    assert hint in result.stderr
+    assert result.stdout == ""

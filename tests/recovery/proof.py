@@ -15,10 +15,11 @@ from datetime import datetime
 
 import numpy as np
 
+from ingestion.domain.selection import Selection
 from ingestion.domain.spec import JobSpec, SeriesSpec
+from ingestion.formats.forms import ExportFormat
 from ingestion.models import Job
 from ingestion.services.export_bars import export_bars
-from ingestion.store.bar_export import ExportFormat
 from providers.bars import Bars
 from providers.errors import NoData
 from providers.http import HttpEdge
@@ -63,7 +64,7 @@ def _prove_content(field: Field, specs: dict[int, JobSpec], lost: Collection[Los
     """The export, row by row, is what the providers have: no bar missing, twice or different."""
     text = io.BytesIO()
     symbols = sorted({series.symbol for spec in specs.values() for series in spec.series})
-    export_bars(sink=text.write, form=ExportFormat.CSV, symbols=symbols)
+    export_bars(text, form=ExportFormat.CSV, selection=Selection(symbols=tuple(symbols)))
     found: dict[tuple[str, str, str], list[list[str]]] = {}
     for row in csv.DictReader(io.StringIO(text.getvalue().decode())):
         key = (row["provider"], row["symbol"], row["timeframe"])
