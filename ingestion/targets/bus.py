@@ -84,30 +84,46 @@ class MessageBus(Sink):
     def deliver(self, batch: Batch) -> None:
         """Publish the messages of a batch; one without parts tests the way only."""
         deadline = Deadline(target=self._around.name)
+        connection = self._connect()
+        failures = (
+            *(KombuError, OSError),
+            *connection.connection_errors,
+            *connection.channel_errors,
+        )
         try:
-            with self._connect() as connection, Producer(connection) as producer:
-                producer.maybe_declare(self._exchange)
+            with connection:
+                # Left alone, kombu tries again and again.
+                connection.ensure_connection(
+                    max_retries=1, interval_start=0, timeout=_CONNECT_SECONDS
+                )
+                producer = Producer(connection)
                 for one in self._declare:
                     producer.maybe_declare(one)
                 for number, part in enumerate(batch.parts):
                     deadline.check()
                     self._publish(producer, batch, part, number=number)
-        except (KombuError, OSError) as error:
-            raise self._unreachable(error) from None
-        except Exception as error:
-            # Each transport has errors of its own, known only once it is loaded.
-            if not isinstance(error, self._transport_errors()):
-                raise
-            raise self._unreachable(error) from None
+        except failures as error:
+            # The error's own text may quote the address, where a password may be.
+            raise DeliveryFailed(
+                f"the broker of target {self._around.name} took nothing ({type(error).__name__}); "
+                f"check that it runs, and {self._around.variable('URL')}"
+            ) from None
 
     def _connect(self) -> Connection:
         address = self._around.address or self._around.broker
         transport = address.partition(":")[0].partition("+")[0]
-        return Connection(
-            address,
-            connect_timeout=_CONNECT_SECONDS,
-            transport_options=dict(_OPTIONS.get(transport, {})),
-        )
+        try:
+            return Connection(
+                address,
+                connect_timeout=_CONNECT_SECONDS,
+                transport_options=dict(_OPTIONS.get(transport, {})),
+            )
+        except (KeyError, ImportError, ValueError):
+            raise DeliveryFailed(
+                f"no library here speaks to the broker of target {self._around.name}; check "
+                f"{self._around.variable('URL')}, and install what kombu needs for it",
+                permanent=True,
+            ) from None
 
     def _publish(self, producer: Producer, batch: Batch, part: Part, *, number: int) -> None:
         content = message(batch, part)
@@ -132,15 +148,4 @@ class MessageBus(Sink):
             message_id=f"{batch.target}-{batch.key}-{number}",
             headers={"schema": SCHEMA, "target": batch.target, "batch": batch.key},
             confirm_timeout=_SEND_SECONDS,
-        )
-
-    def _transport_errors(self) -> tuple[type[Exception], ...]:
-        connection = self._connect()
-        return (*connection.connection_errors, *connection.channel_errors)
-
-    def _unreachable(self, error: Exception) -> DeliveryFailed:
-        # The error's own text may quote the address, where a password may be.
-        return DeliveryFailed(
-            f"the broker of target {self._around.name} took nothing ({type(error).__name__}); "
-            f"check that it runs, and {self._around.variable('URL')}"
         )

@@ -122,7 +122,7 @@ def _try_writing(folder: Path) -> None:
 
 def _segment(text: str) -> str:
     """Write a value as hive does; readers decode it."""
-    return quote(text, safe="^=-_.~ ")
+    return quote(text, safe="")
 
 
 def _years(part: Part) -> Iterator[tuple[int, slice]]:

@@ -103,6 +103,9 @@ class Webhook(Sink):
                 connection.sock.settimeout(DELIVERY_SECONDS)
                 connection.request("POST", _path(self._address), body=body, headers=headers)
                 answer = connection.getresponse()
+                if watch.expired:
+                    # A connection that was cut within the headers looks like their end.
+                    raise TimeoutError
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise DeliveryFailed(
                 f"{self._where} could not be reached or broke off ({type(error).__name__}); "
