@@ -8,7 +8,7 @@ used late and another at once, no `window_us` ever holds more than `n` arrivals.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -187,14 +187,6 @@ class QuotaBudget:
             return replace(self, used=self.used + self.cost)
         return replace(self, day=day, used=self.cost)
 
-    def lowered_to(self, remaining: int, *, at_us: int) -> QuotaBudget:
-        """Adopt the provider's own count of what is left; it can only lower ours."""
-        day = self._local_day(at_us)
-        used = self.used if day == self.day else 0
-        if (self.day is not None and day < self.day) or self.n - used <= remaining:
-            return self
-        return replace(self, day=day, used=self.n - max(0, remaining))
-
     def _local_day(self, us: int) -> date:
         if self.reset_tz == "UTC":
             return from_us(us).date()
@@ -207,14 +199,6 @@ class QuotaBudget:
 
 RateBudget = LogBudget | GcraBudget
 Budget = LogBudget | GcraBudget | QuotaBudget
-
-
-@dataclass(frozen=True, slots=True)
-class Permits:
-    """Hold the send times taken, ascending, and the budgets after them, in the given order."""
-
-    at_us: tuple[int, ...]
-    budgets: tuple[Budget, ...] = field(repr=False)
 
 
 def rate_budget(
@@ -236,25 +220,6 @@ def next_send(budgets: Sequence[Budget], now_us: int) -> int:
         if later == at:
             return at
         at = later
-
-
-def record(budgets: Sequence[Budget], at_us: int) -> tuple[Budget, ...]:
-    """Enter one send time in every budget."""
-    return tuple(budget.record(at_us) for budget in budgets)
-
-
-def take(budgets: Sequence[Budget], *, now_us: int, k: int, until_us: int | None = None) -> Permits:
-    """Take up to `k` permits in a row, stopping before the first one later than `until_us`."""
-    taken: list[int] = []
-    left: tuple[Budget, ...] = tuple(budgets)
-    at = now_us
-    for _ in range(k):
-        at = next_send(left, at)
-        if until_us is not None and at > until_us:
-            break
-        taken.append(at)
-        left = record(left, at)
-    return Permits(at_us=tuple(taken), budgets=left)
 
 
 def throttled(budget: RateBudget, *, sent_at_us: int, now_us: int) -> RateBudget:

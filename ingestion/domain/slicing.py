@@ -51,6 +51,9 @@ def slice_span(
     if requested is None and not timeframe.is_intraday and workload is Workload.HISTORICAL:
         span = max(span, per_request)
     span = min(span, per_request * max_requests)
+    if capability.max_span is not None:
+        # A provider that bounds a request's span has no further pages: a slice is one request.
+        span = min(span, capability.max_span)
     unit = _DAY if span >= _DAY and step <= _DAY else step
     return max(step, span // unit * unit)
 
@@ -64,23 +67,6 @@ def _request_span(
     else:
         span = _DAY * min(capability.max_rows / bars_per_day, timedelta.max // _DAY // 1000)
     return span if capability.max_span is None else min(span, capability.max_span)
-
-
-def slice_window(
-    window: Window, *, span: timedelta, anchor_to: datetime = EPOCH
-) -> Iterator[Window]:
-    """Cut a window at every multiple of `span` since `anchor_to`, lazily and in order.
-
-    The pieces partition the window exactly; two overlapping windows share their inner boundaries.
-    """
-    if span <= timedelta(0):
-        raise ValueError(f"a slice span of {span} holds nothing; give a positive one")
-    start = window.start
-    while start < window.end:
-        boundary = anchor_to + ((start - anchor_to) // span + 1) * span
-        end = min(boundary, window.end)
-        yield Window(start, end)
-        start = end
 
 
 @dataclass(frozen=True, slots=True, eq=False)

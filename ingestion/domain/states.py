@@ -1,4 +1,4 @@
-"""States of jobs and slices, and the one table of transitions between them."""
+"""States of jobs and slices, and the one table of transitions between those of jobs."""
 
 from __future__ import annotations
 
@@ -125,30 +125,11 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 
-SLICE_TRANSITIONS: Mapping[SliceState, frozenset[SliceState]] = {
-    SliceState.READY: frozenset({SliceState.LEASED, SliceState.SUPERSEDED, SliceState.CANCELLED}),
-    SliceState.LEASED: frozenset(
-        {
-            SliceState.READY,
-            SliceState.DONE,
-            SliceState.DEAD,
-            SliceState.SUPERSEDED,
-            SliceState.CANCELLED,
-        }
-    ),
-    SliceState.DEAD: frozenset({SliceState.READY, SliceState.SUPERSEDED, SliceState.CANCELLED}),
-    SliceState.DONE: frozenset(),
-    SliceState.SUPERSEDED: frozenset(),
-    SliceState.CANCELLED: frozenset(),
-}
-
 
 class ForbiddenTransition(Exception):
     """Signal a move that the transition table does not have."""
 
-    def __init__(
-        self, old: JobState | SliceState, new: JobState | SliceState, *, allowed: frozenset[str]
-    ) -> None:
+    def __init__(self, old: JobState, new: JobState, *, allowed: frozenset[str]) -> None:
         ways = ", ".join(sorted(allowed)) if allowed else "nothing: it is final"
         super().__init__(f"cannot go from {old} to {new}; {old} leads to {ways}")
         self.old = old
@@ -160,12 +141,6 @@ def check_transition(old: JobState, new: JobState) -> None:
     """Raise ForbiddenTransition unless a job may go from `old` to `new`."""
     if new not in TRANSITIONS[old]:
         raise ForbiddenTransition(old, new, allowed=frozenset(TRANSITIONS[old]))
-
-
-def check_slice_transition(old: SliceState, new: SliceState) -> None:
-    """Raise ForbiddenTransition unless a slice may go from `old` to `new`."""
-    if new not in SLICE_TRANSITIONS[old]:
-        raise ForbiddenTransition(old, new, allowed=frozenset(SLICE_TRANSITIONS[old]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from ingestion.domain.states import JobState
 from ingestion.domain.windows import Window
 from ingestion.services.describe_job import Failure, describe_failures, read_spec
 from ingestion.services.show_coverage import judge_series
-from ingestion.store import job_reads, series_reads
-from ingestion.store.job_reads import AttemptTotals, JobRow, SliceTally
+from ingestion.store import attempt_reads, job_reads, series_reads
+from ingestion.store.attempt_reads import AttemptTotals
+from ingestion.store.job_reads import JobRow, SliceTally
 from ingestion.store.series_reads import BarCount, SeriesRow
 from providers.types import Hours
 
@@ -84,8 +85,8 @@ def summarize_job(job_id: int, *, now: datetime) -> JobSummary:
             raise UnknownJob(job_id)
         job, spec = jobs[0], read_spec(job_id)
         series = _summarize_series(job_id, spec=spec, now=now)
-        waited = job_reads.sum_waits(job_id)
-        quarantined = job_reads.count_quarantined(job_id)
+        waited = attempt_reads.sum_waits(job_id)
+        quarantined = attempt_reads.count_quarantined(job_id)
         failures = describe_failures(job_id)
     slices = sum((one.slices for one in series), SliceTally())
     ended = slices.done + slices.dead
@@ -110,7 +111,7 @@ def summarize_job(job_id: int, *, now: datetime) -> JobSummary:
 def _summarize_series(job_id: int, *, spec: JobSpec, now: datetime) -> tuple[SeriesSummary, ...]:
     windows = {one.series_id: _window(one, spec=spec, now=now) for one in spec.series}
     tallies = job_reads.tally_series(job_id)
-    attempts = job_reads.total_attempts(job_id)
+    attempts = attempt_reads.total_attempts(job_id)
     bars = series_reads.count_bars({key: one for key, one in windows.items() if one is not None})
     evidence = series_reads.read_evidence(list(windows), now=now)
     return tuple(

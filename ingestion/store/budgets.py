@@ -187,7 +187,8 @@ def add_limits(limits: Sequence[RateLimit], *, account_id: int | None, job_id: i
     """Create one budget row per limit, for an account or for a job."""
     with connection.cursor() as cursor:
         for limit in limits:
-            algorithm = "log" if limit.n <= pacing.LOG_LIMIT else "gcra"
+            window_ms = int(limit.window.total_seconds() * 1000)
+            budget = pacing.rate_budget(n=limit.n, window_us=window_ms * 1000)
             cursor.execute(
                 "INSERT INTO budget (account_id, job_id, endpoint, algorithm, n, window_ms,"
                 " guard_ms, cost, sends, stretch, reset_tz, used, reserve_pct)"
@@ -195,9 +196,9 @@ def add_limits(limits: Sequence[RateLimit], *, account_id: int | None, job_id: i
                 [
                     account_id,
                     job_id,
-                    algorithm,
+                    "log" if isinstance(budget, pacing.LogBudget) else "gcra",
                     limit.n,
-                    int(limit.window.total_seconds() * 1000),
+                    window_ms,
                     GUARD_MS,
                 ],
             )

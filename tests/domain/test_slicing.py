@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.expectation import Expectation, OutsideCalendar, expect
-from ingestion.domain.slicing import plan_slices, slice_span, slice_window
+from ingestion.domain.slicing import plan_slices, slice_span
 from ingestion.domain.states import Workload
 from ingestion.domain.windows import DAY_US, HOUR_US, Window
 from providers.base import SeriesCapability
@@ -26,38 +25,6 @@ lengths = st.one_of(
 MINUTES = expect(
     VENUES["weekdays"], timeframe=Timeframe.M1, hours=Hours.REGULAR, anchor=Anchor.OPEN
 )
-
-
-@given(spans, lengths)
-def test_pieces_partition_a_window_exactly(span: tuple[int, int], length: timedelta) -> None:
-    """They follow each other without hole or overlap, none is empty, none is too long."""
-    window = Window.of_us(*span)
-    pieces = list(slice_window(window, span=length))
-    assert pieces[0].start == window.start
-    assert pieces[-1].end == window.end
-    assert all(earlier.end == later.start for earlier, later in pairwise(pieces))
-    assert all(piece.duration <= length for piece in pieces)
-
-
-@given(spans, spans, lengths)
-def test_overlapping_windows_share_their_inner_boundaries(
-    one: tuple[int, int], two: tuple[int, int], length: timedelta
-) -> None:
-    """A boundary of one job inside the other's window is the other's boundary too."""
-    mine = {piece.end_us for piece in slice_window(Window.of_us(*one), span=length)} - set(one)
-    theirs = {piece.end_us for piece in slice_window(Window.of_us(*two), span=length)}
-    assert {end for end in mine if two[0] < end < two[1]} <= theirs
-
-
-def test_an_anchor_moves_the_boundaries() -> None:
-    """Counted from noon, a day is cut at noon."""
-    start = datetime(2024, 3, 8, tzinfo=UTC)
-    pieces = slice_window(
-        Window(start, start + timedelta(days=1)),
-        span=timedelta(days=1),
-        anchor_to=datetime(2024, 1, 1, 12, tzinfo=UTC),
-    )
-    assert [piece.start.hour for piece in pieces] == [0, 12]
 
 
 @given(some_ranges, lengths, expectations)
@@ -178,8 +145,6 @@ def test_what_the_calendar_does_not_know_is_not_planned_away() -> None:
 def test_a_span_that_holds_nothing_is_refused(span: timedelta) -> None:
     """Everywhere a span is taken."""
     window = Window.of_us(0, DAY_US)
-    with pytest.raises(ValueError, match="give a positive one"):
-        list(slice_window(window, span=span))
     with pytest.raises(ValueError, match="give a positive one"):
         plan_slices(missing=Ranges.of_windows([window]), span=span, expectation=MINUTES)
     with pytest.raises(ValueError, match="give a positive one"):

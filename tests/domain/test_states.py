@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.domain.states import (
-    SLICE_TRANSITIONS,
     TRANSITIONS,
     Desired,
     ForbiddenTransition,
@@ -16,7 +15,6 @@ from ingestion.domain.states import (
     Settlement,
     SliceCounts,
     SliceState,
-    check_slice_transition,
     check_transition,
     next_state,
 )
@@ -28,18 +26,14 @@ counts = st.builds(SliceCounts, ready=few, leased=few, done=few, dead=few)
 def test_every_state_has_its_row() -> None:
     """A state without a row would raise KeyError instead of a clear error."""
     assert set(TRANSITIONS) == set(JobState)
-    assert set(SLICE_TRANSITIONS) == set(SliceState)
 
 
-def test_final_and_open_states_agree_with_the_tables() -> None:
-    """Only a replay leaves a final job state; a closed slice is never leased again directly."""
+def test_final_and_open_states_agree_with_the_table() -> None:
+    """Only a replay leaves a final job state; what is ready or leased is open."""
     for state in JobState:
         if state.is_final:
             assert TRANSITIONS[state] <= {JobState.QUEUED}
     for slice_state in SliceState:
-        assert (SliceState.DONE in SLICE_TRANSITIONS[slice_state]) == (
-            slice_state is SliceState.LEASED
-        )
         assert slice_state.is_open == (slice_state in {SliceState.READY, SliceState.LEASED})
 
 
@@ -49,9 +43,8 @@ def test_a_forbidden_move_names_what_is_allowed() -> None:
         check_transition(JobState.DRAFT, JobState.RUNNING)
     assert (caught.value.old, caught.value.new) == (JobState.DRAFT, JobState.RUNNING)
     with pytest.raises(ForbiddenTransition, match="it is final"):
-        check_slice_transition(SliceState.DONE, SliceState.READY)
+        check_transition(JobState.CANCELLED, JobState.QUEUED)
     check_transition(JobState.RUNNING, JobState.PAUSED)
-    check_slice_transition(SliceState.DEAD, SliceState.READY)
 
 
 @given(st.sampled_from(JobState), st.sampled_from(Desired), st.booleans(), counts)
