@@ -36,6 +36,7 @@ def _nothing(series_id: int) -> SeriesReport:
         requests=0,
         slices=0,
         failed=0,
+        undone=0,
         error_class="",
         error="",
         seconds=0.0,

@@ -13,7 +13,7 @@ class SeriesReport:
     """Sum up what one job did for one series.
 
     `bars` were stored, `refused` rows went to the quarantine; `seconds` is from the first request
-    to the last commit; `error` is that of the newest failed slice.
+    to the last commit; `undone` slices were cancelled; `error` is that of the newest failed slice.
     """
 
     series_id: int
@@ -23,6 +23,7 @@ class SeriesReport:
     requests: int
     slices: int
     failed: int
+    undone: int
     error_class: str
     error: str
     seconds: float
@@ -30,11 +31,12 @@ class SeriesReport:
 
 _REPORTS = """
 SELECT s.series_id, s.rows, coalesce(a.quarantined, 0), coalesce(a.revised, 0),
-       coalesce(a.requests, 0), s.slices, s.failed, coalesce(s.error_class, ''),
+       coalesce(a.requests, 0), s.slices, s.failed, s.undone, coalesce(s.error_class, ''),
        coalesce(s.error, ''), coalesce(a.seconds, 0)
 FROM (
     SELECT series_id, sum(rows)::bigint AS rows, count(*) AS slices,
            count(*) FILTER (WHERE state = 'dead') AS failed,
+           count(*) FILTER (WHERE state IN ('ready', 'leased', 'cancelled')) AS undone,
            (array_agg(error_class ORDER BY id DESC) FILTER (WHERE state = 'dead'))[1]
                AS error_class,
            (array_agg(error ORDER BY id DESC) FILTER (WHERE state = 'dead'))[1] AS error

@@ -206,6 +206,8 @@ def _outcome(report: SeriesReport) -> str:
         parts.append(f"{report.revised:,} revised")
     if report.refused:
         parts.append(f"{count(report.refused, 'row')} refused")
+    if report.undone:
+        parts.append(f"{report.undone:,} of {count(report.slices, 'slice')} left undone")
     if report.failed:
         failed = f"{report.failed:,} of {count(report.slices, 'slice')} failed"
         parts.append(f"{failed} ({report.error_class}: {report.error})")

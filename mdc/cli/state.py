@@ -20,7 +20,7 @@ from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.output import NOTHING, count, out_console, print_json, table, when
 from mdc.cli.shapes import Shape
-from mdc.cli.spoken import SpokenUsage
+from mdc.cli.spoken import FAILED, SpokenUsage
 from providers.types import Timeframe
 
 _SERIES_NAMED = 5
@@ -126,8 +126,9 @@ def reset(
     if not found:
         click.echo("Nothing is stored, so there is nothing to reset.")
         return
-    if every and not yes:
-        _ask(found)
+    if every and not yes and not _agreed(found):
+        click.echo("Nothing was reset.")
+        raise click.exceptions.Exit(FAILED)
     done = reset_state(series_ids=[one.id for one in found], actor=current_actor(), reason=reason)
     click.echo(
         f"Reset {count(done, 'series')} ({_labels(found)}). Bars stay; the next run fetches them"
@@ -135,15 +136,14 @@ def reset(
     )
 
 
-def _ask(found: list[SeriesRow]) -> None:
+def _agreed(found: list[SeriesRow]) -> bool:
     if not sys.stdin.isatty():
         raise SpokenUsage(
             f"this resets {count(len(found), 'series')}: add --yes where nobody can be asked"
         )
-    click.confirm(
+    return click.confirm(
         f"Reset {count(len(found), 'series')}? Bars stay, and the next run fetches all of them"
-        " again",
-        abort=True,
+        " again"
     )
 
 
