@@ -16,6 +16,7 @@ from ingestion.domain.windows import from_us, to_us
 
 # Longer than any sink may take for one batch.
 LEASE = timedelta(seconds=45)
+_IDLE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,16 @@ class Standing:
     pending_entries: int
     pending_bars: int
     lag: float
+    idle: bool
+
+    @property
+    def state(self) -> str:
+        """Say in a word or two how it goes on."""
+        if not self.target.enabled:
+            return "stopped" if self.target.error else "paused"
+        if self.target.failures:
+            return "retrying"
+        return "no worker" if self.idle else "on"
 
 
 def standings() -> list[Standing]:
@@ -251,9 +262,14 @@ def standings() -> list[Standing]:
         cursor.execute(f"SELECT {_COLUMNS} FROM target ORDER BY name")
         rows = [_row(found) for found in cursor.fetchall()]
         cursor.execute(
-            "SELECT target_id, count(*), sum(rows)::bigint,"
-            " extract(epoch FROM clock_timestamp() - min(created_at))::float8"
-            " FROM outbox GROUP BY target_id"
+            "SELECT o.target_id, count(*), sum(o.rows)::bigint,"
+            " extract(epoch FROM clock_timestamp() - min(o.created_at))::float8,"
+            # Due for so long, and nobody has even begun: the process that delivers is not there.
+            " t.lease_token IS NULL AND greatest(min(o.created_at), t.next_attempt_at,"
+            "   coalesce(t.delivered_at, '-infinity'))"
+            "   < clock_timestamp() - make_interval(secs => %s)"
+            " FROM outbox o JOIN target t ON t.id = o.target_id GROUP BY o.target_id, t.id",
+            [_IDLE.total_seconds()],
         )
         pending = {found[0]: tuple(found[1:]) for found in cursor.fetchall()}
-    return [Standing(row, *pending.get(row.id, (0, 0, 0.0))) for row in rows]
+    return [Standing(row, *pending.get(row.id, (0, 0, 0.0, False))) for row in rows]

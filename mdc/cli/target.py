@@ -23,7 +23,7 @@ from ingestion.services.remove_target import remove_target
 from ingestion.services.replay_target import replay_target
 from ingestion.services.resize_target import resize_target
 from ingestion.services.resume_target import resume_target
-from ingestion.store.targets import Standing, TargetRow, read_target
+from ingestion.store.targets import Standing, read_target
 from ingestion.target_access import open_sink
 from ingestion.targets.registry import SINKS, sink_class
 from mdc.cli import options
@@ -142,7 +142,7 @@ def list_(*, as_json: bool) -> None:
         made.add_row(
             row.name,
             row.kind,
-            _state(row),
+            _state(one),
             f"{one.pending_bars:,}",
             span(one.lag) if one.pending_entries else "",
             f"{row.delivered_bars:,}",
@@ -151,14 +151,16 @@ def list_(*, as_json: bool) -> None:
         )
     console = out_console()
     console.print(made)
+    if any(one.state == "no worker" for one in found):
+        console.print("Nobody delivers: `mdc up` runs the process `deliver`, and so must you.")
     for kind in sorted({one.target.kind for one in found}):
         console.print(f"{kind}: {sink_class(kind).GUARANTEE}.")
 
 
-def _state(row: TargetRow) -> str:
-    if not row.enabled:
-        return "stopped" if row.error else "paused"
-    return f"retry at {when(row.next_attempt_at)}" if row.failures else "on"
+def _state(one: Standing) -> str:
+    if one.state == "retrying":
+        return f"retry at {when(one.target.next_attempt_at)}"
+    return one.state
 
 
 def _shape(one: Standing) -> Shape:
@@ -166,7 +168,7 @@ def _shape(one: Standing) -> Shape:
     return {
         "name": row.name,
         "kind": row.kind,
-        "state": "retrying" if row.enabled and row.failures else _state(row),
+        "state": one.state,
         "guarantee": sink_class(row.kind).GUARANTEE,
         "config": dict(row.config),
         "batch_size": row.batch_size,

@@ -107,7 +107,7 @@ def test_a_slow_webhook_holds_up_nothing(
 ) -> None:
     """The lake is full while the webhook has not answered its first batch yet."""
     lake_at(tmp_path)
-    with receiving(Answer(drip_seconds=4)) as receiver:
+    with receiving(Answer(drip_seconds=2)) as receiver:
         declare("hook", config={"url": receiver.url})
         commit(a_job("AAA")["AAA"], daily(0, 30))
         tick_until(deliverers, lambda: bool(receiver.requests) and not pending("lake"))
