@@ -191,13 +191,16 @@ class TestSpan:
         assert self.span(Timeframe.D1, max_span=timedelta(days=365)) == timedelta(days=365)
 
     def test_a_span_shrinks_to_two_requests(self) -> None:
-        """By rows or by time, in full days; denser than the clock it cannot get."""
-        assert self.span(Timeframe.M1, max_span=timedelta(days=7)) == timedelta(days=14)
+        """By rows, in full days; denser than the clock it cannot get."""
         assert self.span(Timeframe.M1, max_rows=5000) == timedelta(days=6)
         assert self.span(Timeframe.M1, max_rows=5000, bars_per_day=390 * 5 / 7) == timedelta(
             days=30
         )
         assert self.span(Timeframe.M1, max_rows=300) == timedelta(hours=10)
+
+    def test_a_span_is_never_longer_than_one_request_may_be(self) -> None:
+        """Who bounds a request's span has no second page: a longer slice would be refused."""
+        assert self.span(Timeframe.M1, max_span=timedelta(days=7)) == timedelta(days=7)
 
     def test_a_requested_span_is_kept_where_it_fits(self) -> None:
         """It is cut down when it would take more requests."""
