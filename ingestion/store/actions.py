@@ -7,7 +7,7 @@ lock, after the locks of any series, and is judged again under it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -18,6 +18,7 @@ from django.db import connection as default_connection
 
 from ingestion.domain.adjusting import Stamps, date_us, same_value
 from ingestion.domain.windows import Window, from_us, to_us
+from ingestion.store.series_reads import Connection
 from providers.bars import FloatColumn
 from providers.instruments import ActionKind, CorporateAction
 
@@ -180,7 +181,7 @@ def record_instrument_actions(stated: Sequence[InstrumentActions]) -> int:
 
 
 def actions_of(
-    connection: psycopg.Connection[Any],
+    connection: Connection = default_connection,
     *,
     instrument_ids: Sequence[int] | None = None,
     symbols: Sequence[str] | None = None,
@@ -216,6 +217,36 @@ def actions_of(
                 instrument_id, symbol, named, ex_date, kind, value, currency, known_from, known_to
             ) in cursor
         ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentKey:
+    """Hold what recording an action takes of an instrument."""
+
+    id: int
+    venue: str
+
+
+def find_instruments(symbols: Collection[str]) -> dict[str, InstrumentKey]:
+    """Return, by symbol, those of the instruments that are known."""
+    with default_connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT symbol, id, venue FROM instrument WHERE symbol = ANY(%s)", [sorted(symbols)]
+        )
+        return {symbol: InstrumentKey(found, venue) for symbol, found, venue in cursor}
+
+
+def withdraw_actions(
+    instrument_id: int, *, provider: str, ex_date: date, kind: ActionKind
+) -> CorporateAction | None:
+    """Close what a provider states of one day, in the caller's transaction; return what it was."""
+    statement = InstrumentActions(instrument_id, provider=provider, actions=())
+    _lock([instrument_id])
+    row = _open_rows([statement]).get((instrument_id, provider, ex_date, kind))
+    if row is None:
+        return None
+    _write(_Difference(closed=(row,), added=()))
+    return CorporateAction(ex_date, kind, row.value, row.currency)
 
 
 def closes_before(

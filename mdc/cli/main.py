@@ -32,6 +32,7 @@ COMMANDS = {
     ),
     "state": Entry("mdc.cli.state:state", "Show how far each series has come; reset it."),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
+    "actions": Entry("mdc.cli.actions:actions", "See and state splits and dividends."),
     "export": Entry("mdc.cli.export:export", "Write stored bars: CSV, JSON, Parquet, Arrow."),
     "target": Entry("mdc.cli.target:target", "Deliver bars elsewhere too: lake, bus, webhook."),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
