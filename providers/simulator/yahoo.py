@@ -248,6 +248,7 @@ def _meta(market: Market, ask: Ask, bars: Bars, now: int) -> dict[str, object]:
     current = max(0, int(np.searchsorted(sessions.opens, now, side="right")) - 1)
     opened, closed = int(sessions.opens[current]), int(sessions.closes[current])
     before, after = PRE_MARKET_US, POST_MARKET_US
+    market_time = min(now, closed)
     if closed - opened >= DAY_US:
         # Around the clock the day "ends" with its last minute and nothing lies around it.
         closed, before, after = closed - 60 * SECOND_US, 0, 0
@@ -265,7 +266,7 @@ def _meta(market: Market, ask: Ask, bars: Bars, now: int) -> dict[str, object]:
         "symbol": ask.symbol,
         **yahoo_meta(ask.symbol, venue=sessions.venue),
         "firstTradeDate": None if first is None else first // SECOND_US,
-        "regularMarketTime": min(now, closed) // SECOND_US,
+        "regularMarketTime": market_time // SECOND_US,
         **zone,
         "exchangeTimezoneName": sessions.tz,
         "priceHint": 2,
