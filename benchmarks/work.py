@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import orjson
 from django.db import connection
@@ -20,6 +22,8 @@ from providers.registry import get_adapter
 from providers.types import Credentials, Request, Response, Timeframe
 from providers.venues import load_sessions
 
+# The command as a shell finds it, beside this interpreter.
+COMMAND = str(Path(sys.executable).with_name("mdc"))
 BENCH = Actor(name="bench", source="cli")
 PLANNED_AT = datetime(2025, 6, 1, tzinfo=UTC)
 _MINUTE_MS = 60_000
@@ -130,7 +134,7 @@ def empty_tables() -> None:
         cursor.execute(
             "TRUNCATE job, slice, attempt, checkpoint, coverage, empty_proof, missing_session, bar,"
             " bar_revision, quarantine, audit_event, fetch_run, executor, budget, account, series,"
-            " provider_symbol, instrument, slot RESTART IDENTITY CASCADE"
+            " provider_symbol, instrument, slot, target, outbox RESTART IDENTITY CASCADE"
         )
         cursor.execute("SET session_replication_role = DEFAULT")
 
