@@ -110,7 +110,7 @@ def backfill(
         if not stays:
             announce(opened, as_json=as_json)
             return
-        summary = wait_and_summarize(opened.job_id, watch=watch)
+        (summary,) = wait_and_summarize([opened.job_id], watch=watch)
         show_summary(summary, as_json=as_json)
         raise click.exceptions.Exit(exit_code([summary]))
 

@@ -64,8 +64,9 @@ class SpeakingCommand(click.Command):
             # The reader has seen enough: click ends the command quietly.
             raise
         except OSError as error:
-            where = error.filename or "standard output"
-            raise Spoken(f"cannot write {where}: {error.strerror or error}") from error
+            # Only what was opened by name has one; standard output is written to without.
+            what = f"use {error.filename}" if error.filename else "write standard output"
+            raise Spoken(f"cannot {what}: {error.strerror or error}") from error
         except Exception as error:
             sentence = speak(error)
             if sentence is None:

@@ -32,7 +32,7 @@ def show(
         watch_job(job_id)
         watch = begin_watch(verbose=verbose, progress_file=progress_file, stays=True)
         with stay(watch):
-            summary = wait_and_summarize(job_id, watch=watch)
+            (summary,) = wait_and_summarize([job_id], watch=watch)
             show_summary(summary, as_json=as_json)
             raise click.exceptions.Exit(exit_code([summary]))
     if verbose or progress_file is not None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,14 +71,13 @@ class ProgressFile:
         code, why = _ending(error)
         self._try(self._document("ended", exit_code=code, error=why))
 
-    def watch(self, labels: Labels) -> Callable[[JobProgress], None]:
-        """Return what takes each look at a job whose series have these symbols and timeframes."""
-
-        def look(progress: JobProgress) -> None:
+    def look(self, looks: Iterable[tuple[JobProgress, Labels]]) -> None:
+        """Write what a look at some jobs has shown; the others stay as they were."""
+        at = None
+        for progress, labels in looks:
             self._jobs[progress.job.id] = job_shape(progress, labels)
-            self._try(self._document("running", at=progress.as_of))
-
-        return look
+            at = progress.as_of
+        self._try(self._document("running", at=at))
 
     def _document(
         self,

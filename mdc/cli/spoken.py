@@ -29,6 +29,6 @@ class SpokenUsage(Spoken):
 
 def one_sentence(error: click.UsageError) -> SpokenUsage:
     """Say what click found wrong, and which help says how it is right."""
-    said = " ".join(error.format_message().split()).rstrip(".")
+    said = " ".join(error.format_message().split()).rstrip(".").replace(". (", " (")
     path = error.ctx.command_path if error.ctx else "mdc"
     return SpokenUsage(f"{said[:1].lower()}{said[1:]}; `{path} --help` lists what is understood")

@@ -205,10 +205,10 @@ def _finish(done: Sequence[Updated | Refused], *, watch: Watch | None, as_json: 
         code = 0
     else:
         summaries = []
-        for job in jobs:
-            summaries.append(wait_and_summarize(job.job_id, watch=watch))
+        for summary in wait_and_summarize([job.job_id for job in jobs], watch=watch):
+            summaries.append(summary)
             if not as_json:
-                show_summary(summaries[-1], as_json=False)
+                show_summary(summary, as_json=False)
         shapes = [summary_shape(one) for one in summaries]
         code = exit_code(summaries)
     if as_json:

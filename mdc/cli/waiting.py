@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +13,12 @@ import click
 import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
+from django.db.utils import InterfaceError, OperationalError
+
 from ingestion.domain.states import Outcome
 from ingestion.services.open_job import OpenedJob
 from ingestion.services.summarize_job import JobSummary, summarize_job
+from ingestion.services.watch_job import JobProgress, watch_job
 from mdc.cli.follow import follow_job, job_labels
 from mdc.cli.output import error_console, out_console, print_json
 from mdc.cli.progress_file import ProgressFile
@@ -54,25 +57,50 @@ def stay(watch: Watch) -> ProgressFile | nullcontext[None]:
     return watch.file or nullcontext()
 
 
-def wait_and_summarize(job_id: int, *, watch: Watch) -> JobSummary:
-    """Follow a job until it stands still; Ctrl-C leaves it running and ends the command."""
-    console = error_console()
+def wait_and_summarize(job_ids: Sequence[int], *, watch: Watch) -> Iterator[JobSummary]:
+    """Follow jobs one after the other and sum each up once it stands still.
+
+    They all work meanwhile. Ctrl-C leaves them running and ends the command.
+    """
+    labels = {job_id: job_labels(job_id) for job_id in job_ids}
+    for position, job_id in enumerate(job_ids):
+        others = job_ids[position + 1 :]
+
+        def look(progress: JobProgress, others: Sequence[int] = others) -> None:
+            if watch.file:
+                seen = [progress, *_glance(others)]
+                watch.file.look((one, labels[one.job.id]) for one in seen)
+
+        try:
+            follow_job(
+                job_id,
+                console=error_console(),
+                labels=labels[job_id],
+                verbose=watch.verbose,
+                on_look=look,
+            )
+        except KeyboardInterrupt:
+            _take_leave(job_ids[position:])
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        yield summarize_job(job_id, now=datetime.now(UTC))
+
+
+def _glance(job_ids: Sequence[int]) -> list[JobProgress]:
+    """Look at jobs whose turn has not come; a PostgreSQL that restarts is left to the next look."""
     try:
-        labels = job_labels(job_id)
-        follow_job(
-            job_id,
-            console=console,
-            labels=labels,
-            verbose=watch.verbose,
-            on_look=watch.file.watch(labels) if watch.file else lambda progress: None,
-        )
-    except KeyboardInterrupt:
+        return [watch_job(job_id) for job_id in job_ids]
+    except (OperationalError, InterfaceError):
+        return []
+
+
+def _take_leave(job_ids: Sequence[int]) -> None:
+    console = error_console()
+    console.print()
+    for job_id in job_ids:
         console.print(
-            f"\nJob {job_id} goes on without you: `mdc job show {job_id} --follow` watches it, "
+            f"Job {job_id} goes on without you: `mdc job show {job_id} --follow` watches it, "
             f"`mdc job cancel {job_id}` ends it."
         )
-        raise click.exceptions.Exit(INTERRUPTED) from None
-    return summarize_job(job_id, now=datetime.now(UTC))
 
 
 def show_summary(summary: JobSummary, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import pytest
 from django.db import connection, connections
 
 from ingestion.models import Job
+from providers.types import Timeframe
 from tests.cli.conftest import Run, execute, open_now, request, work_until_done
 from tests.stack.waiting import until
 
@@ -34,13 +35,13 @@ def next_job() -> int:
 
 
 @contextmanager
-def working(job_id: int) -> Iterator[None]:
-    """Do beside the test what workers do, once the job is there."""
+def working(*job_ids: int) -> Iterator[None]:
+    """Do beside the test what workers do, once the jobs are there."""
 
     def work() -> None:
         try:
-            until(lambda: Job.objects.filter(id=job_id).exists(), within=30)
-            work_until_done(job_id)
+            until(lambda: Job.objects.filter(id__in=job_ids).count() == len(job_ids), within=30)
+            work_until_done(*job_ids)
         finally:
             connections.close_all()
 
@@ -95,6 +96,25 @@ def test_progress_is_told_while_it_happens(run: Run, tmp_path: Path) -> None:
         (symbol, timeframe, "done") for symbol in ("SEEN", "THRU") for timeframe in ("1d", "1w")
     }
     assert [one.name for one in tmp_path.iterdir()] == ["progress.json"]
+
+
+def test_all_jobs_of_an_update_are_told_of(run: Run, tmp_path: Path) -> None:
+    """Series of different timeframes are two jobs; both stand in the file and in the summary."""
+    path = tmp_path / "progress.json"
+    work_until_done(open_now(request("ONE")))
+    for timeframe in (Timeframe.D1, Timeframe.W1):
+        work_until_done(open_now(request("TWO", timeframe=timeframe)))
+    first = next_job()
+    with working(first, first + 1):
+        result = run("update", "--symbols", "ONE", "TWO", "--progress-file", str(path))
+    assert result.exit_code == 0, result.stderr
+    held = json.loads(path.read_text())
+    assert [(one["job_id"], one["state"]) for one in held["jobs"]] == [
+        (first, "completed"),
+        (first + 1, "completed"),
+    ]
+    assert {len(one["series"]) for one in held["jobs"]} == {1, 2}
+    assert result.stdout.count("success rate 100.0%") == 2
 
 
 def test_failed_series_say_why(run: Run) -> None:
