@@ -117,7 +117,7 @@ def decode(listed: Listed, *, provider: str, stamps_only: bool = False) -> Decod
             provider=provider,
             file=listed.relative,
         ) from None
-    extents = {key: _extent(key, part) for key, part in parts.items()}
+    extents = {key: extent_of(key, part) for key, part in parts.items()}
     nbytes = sum(part.nbytes for part in parts.values())
     spills = nbytes > SPILL_BYTES and not stamps_only
     return Decoded(
@@ -125,7 +125,8 @@ def decode(listed: Listed, *, provider: str, stamps_only: bool = False) -> Decod
     )
 
 
-def _extent(key: FileSeries, part: Part) -> Extent:
+def extent_of(key: FileSeries, part: Part) -> Extent:
+    """Return where the rows of a part lie; there must be some."""
     first, last = int(part.at[0]), int(part.at[-1])
     if key.timeframe.is_intraday:
         end = last + round(key.timeframe.duration.total_seconds() * 1e6)

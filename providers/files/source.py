@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from providers.files.cache import FileCache
-from providers.files.decode import Extent, FileSeries, Part, join_parts
+from providers.files.decode import Extent, FileSeries, Part, extent_of, join_parts
 from providers.files.errors import BadLayout, FileChanged, UnreadableFile
 from providers.files.layout import Layout, Rename
 from providers.files.listing import Listed, Listing, list_files, version_of
@@ -175,15 +175,30 @@ class SourceView:
         self, found: dict[FileSeries, Holding], key: FileSeries, extent: Extent, listed: Listed
     ) -> None:
         for symbol, (since, until) in self._meanings(key.symbol):
-            first, end = max(extent.first, since), min(extent.end, until)
-            if first >= end:
+            within = self._within(listed, key, extent, since=since, until=until)
+            if within is None:
                 continue
             series = replace(key, symbol=symbol)
             new = Holding(
-                series, first, end, extent.rows, extent.unplaced, 1, listed.form.venue.upper()
+                series,
+                within.first,
+                within.end,
+                within.rows,
+                within.unplaced,
+                files=1,
+                venue=listed.form.venue.upper(),
             )
             known = found.get(series)
             found[series] = _merged(known, new) if known else new
+
+    def _within(
+        self, listed: Listed, key: FileSeries, extent: Extent, *, since: int, until: int
+    ) -> Extent | None:
+        """Return what a file has of a series on the dates of one meaning; None where nothing."""
+        if since <= extent.first and extent.end <= until:
+            return extent
+        part = self._part(listed, key, start=since, end=until)
+        return None if part is None else extent_of(key, part)
 
     def _pattern(self, relative: str) -> str:
         return self.source.layout.format_for(relative).name
