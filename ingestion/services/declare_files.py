@@ -41,13 +41,7 @@ def declare_files(
     `layout` says nothing; both are resolved now, and workers never read the sidecar. Raises
     BadRequest and UnknownVenue.
     """
-    if not _NAME.fullmatch(name):
-        raise BadRequest(
-            f"{name!r} is no name for a source: use up to 26 of a-z, 0-9, - and _", field="name"
-        )
-    whole = str(Path(path).expanduser().absolute())
-    source = DeclaredSource(name, whole, read_layout(whole, layout or {}))
-    _check(source)
+    source = resolve_source(name, path, layout or {})
     with transaction.atomic():
         before = file_sources.save_source(source)
         after = {"path": source.path, "layout": source.layout.to_json()}
@@ -63,7 +57,19 @@ def declare_files(
     return Declared(source, existed=before is not None, changed=before not in (None, after))
 
 
-def read_layout(path: str, given: Mapping[str, Any]) -> Layout:
+def resolve_source(name: str, path: str, layout: Mapping[str, Any]) -> DeclaredSource:
+    """Check a declaration and resolve it, without keeping it; raises what declaring raises."""
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"{name!r} is no name for a source: use up to 26 of a-z, 0-9, - and _", field="name"
+        )
+    whole = str(Path(path).expanduser().absolute())
+    source = DeclaredSource(name, whole, _read_layout(whole, layout))
+    _check(source)
+    return source
+
+
+def _read_layout(path: str, given: Mapping[str, Any]) -> Layout:
     """Join what is given with the sidecar, which it outweighs; raises BadRequest."""
     sidecar = sidecar_of(path)
     settings = _read_sidecar(sidecar) if sidecar else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from ingestion.domain.actor import Actor
@@ -18,6 +18,8 @@ from ingestion.store.instrument_facts import InstrumentFacts, instrument_facts
 from providers.files.source import Problem
 from providers.registry import get_adapter
 from providers.types import Timeframe
+
+_WHOLE = timedelta(days=36_525)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ def _resolve(
             kind=JobKind.RECONCILE,
             adjustment=group[0].adjustment,
             hours=group[0].hours,
+            # As much as the pages of a slice hold: reading on in a file costs nothing.
+            slice_span=_WHOLE,
             venue=venue or None,
             validate=validate,
         )

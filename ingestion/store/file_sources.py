@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from ingestion.models import FileSource, Series
+from ingestion.models import FileSource, Job, Series
 from providers.files.layout import layout_from_json
 from providers.files.source import DeclaredSource
 from providers.registry import FILES
@@ -50,6 +50,11 @@ def list_sources() -> list[StoredSource]:
 def count_series(name: str) -> int:
     """Count the stored series of a source."""
     return Series.objects.filter(provider=FILES + name).count()
+
+
+def has_open_jobs(name: str) -> bool:
+    """Tell whether a job that has not ended works on a source."""
+    return Job.objects.filter(account__provider=FILES + name, ended_at__isnull=True).exists()
 
 
 def save_source(source: DeclaredSource) -> dict[str, Any] | None:

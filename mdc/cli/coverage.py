@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,42 +13,32 @@ import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
 from ingestion.domain.windows import from_us
+from ingestion.services.find_series import find_series
+from ingestion.services.rebuild_coverage import Rebuilt, rebuild_coverage
 from ingestion.services.show_coverage import SeriesCoverage, show_coverage
-from mdc.cli import inputs
+from mdc.cli import options
+from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand
-from mdc.cli.inputs import Given, check_order
-from mdc.cli.output import out_console, print_json, table, when
-from mdc.cli.shapes import coverage_shape
-from providers.registry import get_adapter
+from mdc.cli.inputs import Given
+from mdc.cli.output import count, out_console, print_json, table, when
+from mdc.cli.shapes import Shape, coverage_shape
+from mdc.cli.spoken import SpokenUsage
 from providers.types import Timeframe
 
 GAPS_SHOWN: Final = 200
 
 
-@click.command(cls=SpeakingCommand)
-@click.option(
-    "--symbols",
-    "--symbol",
-    multiple=True,
-    callback=inputs.join_symbols,
-    metavar="A,B",
-    help="Only these; separated by commas or repeated.",
-)
-@click.option(
-    "--timeframe",
-    "--timeframes",
-    "timeframes",
-    multiple=True,
-    type=inputs.timeframes,
-    callback=inputs.join_timeframes,
-    metavar="T,T",
-    help="Only these bar lengths.",
-)
-@click.option("--provider", metavar="NAME", help="Only this provider.")
-@click.option("--start", type=inputs.moment, metavar="DATE", help="First day to judge.")
-@click.option("--end", type=inputs.moment, metavar="DATE", help="Last day to judge, included.")
+class _SpeakingGroup(SpeakingCommand, click.Group):
+    """Be a command that speaks, with commands under it."""
+
+
+@click.group(cls=_SpeakingGroup, invoke_without_command=True)
+@options.symbols()
+@options.timeframes(help="Only these bar lengths.")
+@options.provider()
+@options.window(start_help="First day to judge.", end_help="Last day to judge, included.")
 @click.option("--gaps", is_flag=True, help="List every gap as well.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, gaps included.")
+@options.as_json("Print one JSON list, gaps included.")
 def coverage(
     *,
     symbols: tuple[str, ...],
@@ -62,12 +53,13 @@ def coverage(
 
     Without --start and --end a series is judged over all that was ever asked of it.
     """
-    check_order(start=start, end=end)
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     found = show_coverage(
         now=datetime.now(UTC),
         symbols=symbols,
         timeframes=timeframes,
-        provider=get_adapter(provider).name if provider else None,
+        provider=provider,
         start=start.as_start if start else None,
         end=end.as_end if end else None,
     )
@@ -81,6 +73,94 @@ def coverage(
     _render(found, console)
     if gaps:
         _render_gaps(found, console)
+
+
+@coverage.command(cls=SpeakingCommand)
+@options.symbols()
+@options.timeframes(help="Only these bar lengths.")
+@options.provider()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", default="", help="Why, for the audit ledger.")
+@options.as_json("Print one JSON list.")
+def rebuild(
+    *,
+    symbols: tuple[str, ...],
+    timeframes: tuple[Timeframe, ...],
+    provider: str | None,
+    yes: bool,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Recompute what is loaded from the stored bars themselves.
+
+    For bars that were written with SQL or restored from a dump: from a series' first bar to its
+    last, sessions with bars are loaded and sessions without are not. What was explained stays so.
+    """
+    found = find_series(symbols=symbols, timeframes=timeframes, provider=provider)
+    if not found:
+        click.echo("Nothing is stored yet, so there is nothing to rebuild.")
+        return
+    if not yes:
+        _ask(len(found))
+    rebuilt = rebuild_coverage(
+        now=datetime.now(UTC),
+        actor=current_actor(),
+        symbols=symbols,
+        timeframes=timeframes,
+        provider=provider,
+        reason=reason,
+    )
+    if as_json:
+        print_json([_rebuilt_shape(one) for one in rebuilt])
+        return
+    _render_rebuilt(rebuilt)
+
+
+def _ask(number: int) -> None:
+    what = f"the coverage of {count(number, 'series')}"
+    if not sys.stdin.isatty():
+        raise SpokenUsage(f"this rebuilds {what}: add --yes where nobody can be asked")
+    click.confirm(f"Rebuild {what} from the stored bars?", abort=True)
+
+
+def _render_rebuilt(rebuilt: tuple[Rebuilt, ...]) -> None:
+    numbers = ("sessions with bars", "without", "missing before", "missing")
+    made = table(
+        *("provider", "symbol", "timeframe", "loaded from", "before", "coverage"),
+        *numbers,
+        numeric=frozenset(numbers),
+    )
+    for one in rebuilt:
+        pairs = one.after.loaded.pairs()
+        made.add_row(
+            one.series.provider,
+            one.series.symbol,
+            one.series.timeframe.value,
+            when(from_us(pairs[0][0]) if pairs else None),
+            when(from_us(pairs[-1][1]) if pairs else None),
+            "changed" if one.changed else "as it was",
+            f"{one.sessions:,}",
+            f"{one.empty:,}",
+            f"{one.before.missing:,}",
+            f"{one.after.missing:,}",
+        )
+    out_console().print(made)
+
+
+def _rebuilt_shape(one: Rebuilt) -> Shape:
+    return {
+        "series_id": one.series.id,
+        "provider": one.series.provider,
+        "symbol": one.series.symbol,
+        "timeframe": one.series.timeframe,
+        "changed": one.changed,
+        "sessions": one.sessions,
+        "empty": one.empty,
+        "missing": one.after.missing,
+        "loaded": [
+            {"start": from_us(start), "end": from_us(end)} for start, end in one.after.loaded
+        ],
+    }
 
 
 def _render(found: tuple[SeriesCoverage, ...], console: Console) -> None:

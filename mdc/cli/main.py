@@ -31,6 +31,8 @@ COMMANDS = {
         "mdc.cli.symbols:symbols", "Look symbols up; say what they are and how providers call them."
     ),
     "state": Entry("mdc.cli.state:state", "Show how far each series has come; reset it."),
+    "import": Entry("mdc.cli.import_bars:import_", "Adopt a folder of files or a table of bars."),
+    "files": Entry("mdc.cli.files:files", "Declare folders of CSV and Parquet as providers."),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
     "actions": Entry("mdc.cli.actions:actions", "See and state splits and dividends."),
     "export": Entry("mdc.cli.export:export", "Write stored bars: CSV, JSON, Parquet, Arrow."),

@@ -55,8 +55,12 @@ class Listed:
 
     @property
     def fixed_timeframe(self) -> Timeframe | None:
-        """Return the timeframe that the declaration gives; a usual name is no declaration."""
-        return (self.named.timeframe if self.form.name else None) or self.form.fixed_timeframe()
+        """Return the timeframe that the declaration gives, unless the file's own name knows it.
+
+        A usual name alone is no declaration: a column outweighs it.
+        """
+        declared = self.form.fixed_timeframe()
+        return (self.named.timeframe if self.form.name or declared else None) or declared
 
 
 def spell(symbol: str, form: FileFormat) -> str:

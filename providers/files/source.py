@@ -143,6 +143,9 @@ class SourceView:
         except OSError:
             raise FileChanged(provider=self.source.provider, file=listed.relative) from None
         known = self._cache.known_extents(fresh)
+        if known is None and listed.fixed_symbol is None:
+            # Where its rows lie is quickly seen; most such files have none of this series.
+            known = self._cache.extents(fresh, provider=self.source.provider)
         if known is not None and not _overlaps(known.get(key), start, end):
             return None
         part = self._cache.file(fresh, provider=self.source.provider).parts.get(key)
