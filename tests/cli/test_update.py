@@ -62,14 +62,14 @@ def test_the_second_run_makes_no_request(run: Run, run_json: RunJson, tmp_path: 
 
 def test_all_that_is_stored_is_updated_from_where_it_ends(run_json: RunJson, run: Run) -> None:
     """Without symbols every stored series is asked, and only those behind get work."""
-    end = datetime.now(UTC).date() - timedelta(days=15)
+    end = datetime.now(UTC).date() - timedelta(days=45)
     made = run_json(
-        *("backfill", "synthetic", "--symbols", "LATE", "--timeframe", "30m,1h", "--no-wait"),
-        *("--start", (end - timedelta(days=10)).isoformat(), "--end", end.isoformat(), "--json"),
+        *("backfill", "synthetic", "--symbols", "LATE", "--timeframe", "1w,1mo", "--no-wait"),
+        *("--start", (end - timedelta(days=90)).isoformat(), "--end", end.isoformat(), "--json"),
     )
     work_until_done(made["job_id"])
     # Other tests keep other timeframes.
-    words = ("--timeframes", "30m", "1h")
+    words = ("--timeframes", "1w", "1mo")
     preview = run_json("update", *words, "--dry-run", "--json")
     assert [one["provider"] for one in preview] == ["synthetic"]
     assert {one["symbol"] for one in preview[0]["series"]} == {"LATE"}
@@ -106,7 +106,7 @@ def test_one_provider_that_refuses_does_not_keep_the_others(run: Run, run_json: 
 
 def test_a_draft_is_announced(run: Run) -> None:
     """The line says how many series are behind, and how the job is started."""
-    result = run("update", "synthetic", "--symbols", "DRAFT", "--timeframes", "1d", "1w", "--draft")
+    result = run("update", "synthetic", "--symbols", "DRAFT", "DRAWN", "--draft")
     assert result.exit_code == 0
     assert "synthetic: 2 of 2 series behind; job" in result.stdout
     assert "is draft (mdc job start" in result.stdout
