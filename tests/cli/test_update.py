@@ -64,19 +64,22 @@ def test_all_that_is_stored_is_updated_from_where_it_ends(run_json: RunJson, run
     """Without symbols every stored series is asked, and only those behind get work."""
     end = datetime.now(UTC).date() - timedelta(days=45)
     made = run_json(
-        *("backfill", "synthetic", "--symbols", "LATE", "--timeframe", "1w,1mo", "--no-wait"),
+        *("backfill", "synthetic", "--symbols", "LATE", "SLOW", "--timeframe", "1w", "--no-wait"),
         *("--start", (end - timedelta(days=90)).isoformat(), "--end", end.isoformat(), "--json"),
     )
     work_until_done(made["job_id"])
     # Other tests keep other timeframes.
-    words = ("--timeframes", "1w", "1mo")
+    words = ("--timeframes", "1w")
     preview = run_json("update", *words, "--dry-run", "--json")
     assert [one["provider"] for one in preview] == ["synthetic"]
-    assert {one["symbol"] for one in preview[0]["series"]} == {"LATE"}
+    assert {one["symbol"] for one in preview[0]["series"]} == {"LATE", "SLOW"}
     said = updated(run_json, *words)
     assert (said["series"], said["current"], len(said["jobs"])) == (2, 0, 1)
     summary = run_json("job", "show", str(said["jobs"][0]["job_id"]), "--follow", "--json")
-    assert (summary["kind"], {one["symbol"] for one in summary["series"]}) == ("update", {"LATE"})
+    assert (summary["kind"], {one["symbol"] for one in summary["series"]}) == (
+        "update",
+        {"LATE", "SLOW"},
+    )
     assert all(one["inserted"] and not one["unchanged"] for one in summary["series"])
     assert run("update", *words).stdout == "Up to date: 2 series, nothing to fetch.\n"
 
