@@ -12,6 +12,7 @@ from ingestion.domain.spec import JobRequest
 from ingestion.domain.states import JobKind, Workload
 from ingestion.domain.symbols import check_symbols
 from ingestion.store.retry_classes import is_user_defined
+from ingestion.store.targets import read_target
 
 _SECONDS_PER_DAY = 86400
 _MOST_REQUESTS = 1_000_000
@@ -20,9 +21,14 @@ _LONGEST_LOOKBACK = timedelta(days=36_525)
 
 
 def check_request(request: JobRequest, *, now: datetime) -> None:
-    """Raise BadRequest for what is wrong in itself, whatever provider and calendars say."""
+    """Raise BadRequest for what is wrong in itself, whatever provider and calendars say.
+
+    Raises UnknownTarget as well.
+    """
     _check_names(request)
     _check_numbers(request)
+    for target in request.targets or ():
+        read_target(target)
     _check_start(request, now=now)
     match request.workload:
         case Workload.HISTORICAL:

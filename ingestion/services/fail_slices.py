@@ -11,13 +11,12 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from ingestion.domain import pacing
 from ingestion.domain.actor import SYSTEM
 from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision, decide
 from ingestion.domain.states import AttemptOutcome
-from ingestion.domain.windows import to_us
 from ingestion.services.build_attempt import build_attempt, build_refused
 from ingestion.services.fetch_slice import Failed, Yielded
+from ingestion.services.slow_down import slow_down
 from ingestion.store import attempts, audit, budgets, slices
 from ingestion.store.clock import database_now
 from ingestion.store.crashpoints import crash_point
@@ -33,8 +32,6 @@ from providers.errors import (
 
 log = structlog.get_logger(__name__)
 
-# How long nothing is sent after a 429 that names no time.
-_UNSTATED_BLOCK_SECONDS = 1.0
 _ERROR_LENGTH = 1000
 
 
@@ -60,7 +57,7 @@ def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDe
             random01=random.random(),
         )
         if isinstance(error, ThrottledError):
-            _slow_down(failed, error, account_id=account_id)
+            slow_down(error, sent_at=failed.sent_at, account_id=account_id)
         if not _put_back(failed, decision):
             return None
         if isinstance(decision, PauseAccount) and budgets.open_circuit(
@@ -155,20 +152,6 @@ def _put_back(failed: Failed, decision: RetryDecision) -> bool:
             ]
         )
     )
-
-
-def _slow_down(failed: Failed, error: ThrottledError, *, account_id: int) -> None:
-    """Block the account as the provider asks, and stretch its spacing once per episode."""
-    seconds = error.retry_after if error.retry_after is not None else _UNSTATED_BLOCK_SECONDS
-    budgets.block_account(account_id, seconds=seconds)
-    now_us = to_us(database_now())
-    sent_us = to_us(failed.sent_at) if failed.sent_at else now_us
-    for budget_id, budget in budgets.lock_budgets(account_id, []).account:
-        if isinstance(budget, pacing.QuotaBudget):
-            continue
-        slower = pacing.throttled(budget, sent_at_us=sent_us, now_us=now_us)
-        if slower is not budget:
-            budgets.save_pace(budget_id, slower)
 
 
 def _record(failed: Failed, decision: RetryDecision, *, account_id: int, executor_id: UUID) -> None:

@@ -24,12 +24,11 @@ def reset_state(*, series_ids: Sequence[int], actor: Actor, reason: str = "") ->
         lock_series(connection, found)
         coverage.doubt_loaded(found)
         absences.forget_absences(found)
-        for series_id in sorted(found):
-            audit.record(
-                actor=actor,
-                action="series.reset",
-                object_type="series",
-                object_id=series_id,
-                reason=reason,
-            )
+        audit.record_each(
+            actor=actor,
+            action="series.reset",
+            object_type="series",
+            object_ids=sorted(found),
+            reason=reason,
+        )
     return len(found)

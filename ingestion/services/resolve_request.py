@@ -126,8 +126,8 @@ def _check_instruments(request: JobRequest, instruments: Mapping[str, Instrument
             )
         if request.venue and request.venue.upper() != one.venue:
             raise BadRequest(
-                f"{symbol} is known as traded at {one.venue}; leave --venue out, or change"
-                " the instrument in the admin",
+                f"{symbol} is known as traded at {one.venue}; leave --venue out, or correct it with"
+                f" `mdc symbols add {symbol} --venue {request.venue.upper()}`",
                 field="venue",
             )
 
@@ -187,9 +187,10 @@ class _Resolver:
         until = self._final_until(one.expectation)
         start = self._request.start or self._start_of_update(one)
         end = min(self._request.end or until, until)
-        first, last = self._life(one)
+        held = self._adapter.reach(self._query(one.instrument, one.name))
+        first, last = self._life(one, reach_is_known=held is not None)
         start, end = max(start, first or start), min(end, last or end)
-        held_from, held_until = self._reach(one)
+        held_from, held_until = self._reach(one, held)
         reach = max(start, held_from or start)
         beyond = Window(start, min(reach, end)) if start < min(reach, end) else None
         start, end = reach, min(end, held_until or end)
@@ -230,20 +231,23 @@ class _Resolver:
         )
         return from_us(start_us)
 
-    def _life(self, one: ResolvedSeries) -> tuple[datetime | None, datetime | None]:
+    def _life(
+        self, one: ResolvedSeries, *, reach_is_known: bool
+    ) -> tuple[datetime | None, datetime | None]:
         """Return the stamps between which the instrument trades under the provider's names."""
         facts = one.instrument
         firsts = [begun for begun, _ in one.named[:1] if begun]
         lasts = [ended for _, ended in one.named[-1:] if ended]
         # What a provider is known to hold tells more of an instrument's life than a general list.
-        if facts.facts_from == "user" or self._adapter.reach(self._query(facts, one.name)) is None:
+        if facts.facts_from == "user" or not reach_is_known:
             firsts += [facts.listed_from] if facts.listed_from else []
             lasts += [facts.delisted_on] if facts.delisted_on else []
         return max(firsts, default=None), min(lasts, default=None)
 
-    def _reach(self, one: ResolvedSeries) -> tuple[datetime | None, datetime | None]:
+    def _reach(
+        self, one: ResolvedSeries, held: tuple[datetime, datetime] | None
+    ) -> tuple[datetime | None, datetime | None]:
         """Return the stamps between which the provider may hold bars."""
-        held = self._adapter.reach(self._query(one.instrument, one.name))
         # A provider may hold rows from before the calendar; nobody can judge those.
         known = from_us(one.expectation.sessions.known_from)
         firsts, lasts = ([max(held[0], known)], [held[1]]) if held else ([], [])

@@ -51,10 +51,13 @@ FROM locked WHERE c.series_id = locked.series_id
 
 # What nobody can look at again stays as it was.
 _BELIEVE = """
+WITH locked AS (SELECT series_id FROM coverage WHERE series_id = ANY(%(ids)s) ORDER BY series_id
+                FOR NO KEY UPDATE)
 UPDATE coverage c
 SET loaded = c.loaded + c.doubted * tstzmultirange(tstzrange(g.starts, g.ends)),
     doubted = c.doubted - tstzmultirange(tstzrange(g.starts, g.ends))
-FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS g(series_id, starts, ends)
+FROM unnest(%(ids)s::int[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+     AS g(series_id, starts, ends) JOIN locked USING (series_id)
 WHERE c.series_id = g.series_id AND c.doubted && tstzrange(g.starts, g.ends)
 """
 
@@ -159,11 +162,11 @@ def believe(windows: Mapping[int, Window]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _BELIEVE,
-            [
-                list(windows),
-                [window.start for window in windows.values()],
-                [window.end for window in windows.values()],
-            ],
+            {
+                "ids": list(windows),
+                "starts": [window.start for window in windows.values()],
+                "ends": [window.end for window in windows.values()],
+            },
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -205,6 +205,18 @@ def take_back(verdicts: Sequence[Verdict]) -> None:
                 [one.dead for one in verdicts],
             ],
         )
+
+
+def drain_executors(*, host: str, pids: Collection[int]) -> int:
+    """Ask executors to part, by their process ids on a host; return how many were asked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE executor SET draining = true WHERE host = %s AND pid = ANY(%s)"
+            # A process id may have been another one's before.
+            " AND last_seen > clock_timestamp() - make_interval(secs => %s)",
+            [host, list(pids), EXECUTOR_SILENT.total_seconds()],
+        )
+        return int(cursor.rowcount)
 
 
 def executors_at_work(host: str) -> list[tuple[UUID, int, float]]:

@@ -140,3 +140,26 @@ def test_orders_are_written_down_with_who_gave_them(field: Field) -> None:
     )
     assert (actor, source, before, reason) == ("eva", "admin", "run", "the provider called")
     ask(cancel_job, [job_id], "cancelled", field)
+
+
+def test_a_worker_that_is_told_to_stop_parts_from_its_slices(field: Field) -> None:
+    """It gives back what it holds and is gone within seconds; no lease has to run out."""
+    job_id = field.open(
+        symbols=("LEFT",), slice_span=SECOND * 86_400, rate_limit=RateLimit(4, SECOND)
+    )
+    until(lambda: len(attempts(field, [job_id])) > 0)
+    begun = time.monotonic()
+    field.stack.stop_processes(["fetch"])
+    try:
+        assert time.monotonic() - begun < IN_EFFECT_SECONDS
+        leased = "SELECT count(*) FROM slice WHERE job_id = %s AND state = 'leased'"
+        assert (field.value(leased, job_id), field.value("SELECT count(*) FROM fetch_run")) == (
+            0,
+            0,
+        )
+        assert field.value("SELECT count(*) FROM attempt WHERE outcome = 'crashed'") == 0
+    finally:
+        field.stack.start(["fetch"], prepare=False)
+    done = attempts(field, [job_id])
+    until(lambda: attempts(field, [job_id]) != done)
+    ask(cancel_job, [job_id], "cancelled", field)
