@@ -9,6 +9,9 @@ import pytest
 
 import providers.reference
 
+# Fixtures of the command's tests serve here as well.
+from tests.cli.conftest import committed, run, run_json  # noqa: F401
+
 
 @pytest.fixture(scope="session")
 def table() -> list[dict[str, str]]:
