@@ -28,12 +28,12 @@ _by_series = exact_filter("series_id", title="series number", name="series")
 class CoverageAdmin(LedgerAdmin):
     """Show the loaded windows of each series."""
 
-    list_display = ("series", "first_bar", "windows", "holes", "updated")
+    list_display = ("series", "first_bar", "windows", "holes", "in_doubt", "updated")
     list_filter = (_by_series,)
     list_select_related = ("series__instrument",)
     search_fields = ("series__instrument__symbol",)
     ordering = ("-series",)
-    fields = ("series", "first_bar", "all_windows", "updated")
+    fields = ("series", "first_bar", "all_windows", "in_doubt", "updated")
 
     @admin.display(description="first bar")
     def first_bar(self, row: Coverage) -> str:
@@ -56,6 +56,11 @@ class CoverageAdmin(LedgerAdmin):
     def all_windows(self, row: Coverage) -> str:
         """Show every loaded window."""
         return "; ".join(window(part) for part in row.loaded) or NOTHING
+
+    @admin.display(description="to be fetched again")
+    def in_doubt(self, row: Coverage) -> str:
+        """Show what was loaded once and was reset since; its bars stay."""
+        return "; ".join(window(part) for part in row.doubted) or NOTHING
 
     @admin.display(description="updated")
     def updated(self, row: Coverage) -> str:

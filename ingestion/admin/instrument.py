@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -37,16 +38,33 @@ class DateSpan(RangeWidget):
 class InstrumentAdmin(AuditedAdmin):
     """Edit what is traded; the venues' sessions hang from here."""
 
-    list_display = ("symbol", "name", "asset_class", "venue", "currency", "listed", "has_volume")
-    list_filter = ("asset_class", "venue", "currency")
+    list_display = (
+        "symbol",
+        "name",
+        "asset_class",
+        "underlying",
+        "venue",
+        "currency",
+        "listed",
+        "has_volume",
+        "facts_from",
+    )
+    list_filter = ("asset_class", "venue", "currency", "facts_from")
     search_fields = ("symbol", "name")
     ordering = ("symbol",)
     fields = (
         ("symbol", "name"),
-        ("asset_class", "venue", "currency"),
-        ("has_volume",),
+        ("asset_class", "underlying"),
+        ("venue", "currency", "has_volume"),
         ("listed_from", "delisted_on"),
+        "facts_from",
     )
+    readonly_fields = ("facts_from",)
+
+    def also_changed(self, obj: Any) -> Iterable[str]:
+        """Let nobody's guess replace what a person has said."""
+        obj.facts_from = "user"
+        return ("facts_from",)
 
     @admin.display(description="listed")
     def listed(self, row: Instrument) -> str:
@@ -63,7 +81,7 @@ class InstrumentAdmin(AuditedAdmin):
 class ProviderSymbolAdmin(AuditedAdmin):
     """Edit how a provider calls an instrument, and when it did so."""
 
-    list_display = ("vendor_symbol", "provider", "instrument", "valid")
+    list_display = ("vendor_symbol", "provider", "instrument", "valid", "roll_rule")
     list_filter = ("provider",)
     list_select_related = ("instrument",)
     formfield_overrides = {DateRangeField: {"widget": DateSpan}}

@@ -129,6 +129,8 @@ def _work_facts(job: JobRow, spec: JobSpec) -> list[tuple[str, object]]:
         ("Timeframe", ", ".join(job.timeframes)),
         ("Window", f"{stamp(spec.start)} → {stamp(spec.end) if spec.end else 'open'}"),
         ("Adjustment", "; ".join(bases)),
+        ("Validation", "full" if job.validate else "only what no table can hold is refused"),
+        ("Targets", "all that match" if job.targets is None else ", ".join(job.targets) or "none"),
         ("Definition", job.definition or "none"),
     ]
 
@@ -168,9 +170,14 @@ def _promise_facts(job: JobRow, retry: NextRetry | None) -> list[tuple[str, obje
         ("Freshness target", duration(job.freshness)),
         ("Deadline", duration(job.deadline)),
         ("Tries per slice", job.tries),
-        ("Retry class", job.retry_class.replace("_", " ")),
+        ("Retry class", _retries(job)),
         ("Next retry", next_retry),
     ]
+
+
+def _retries(job: JobRow) -> str:
+    words = job.retry_class.replace("_", " ")
+    return words if job.retry_delay is None else f"{words}, from {job.retry_delay:g} s"
 
 
 def _states(job_id: int, slices: SliceTally) -> list[tuple[SafeString, SafeString]]:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from ingestion.admin.display import NOTHING, instant, page_link
 from ingestion.admin.job_page import Table, progress_of, some_symbols, state_badges, waits
 from ingestion.domain.states import JobState
-from ingestion.models import Account, AuditEvent
+from ingestion.models import Account, AuditEvent, Target
 from ingestion.services.list_jobs import list_failed_jobs, list_jobs
 from ingestion.services.watch_job import WORKER_SILENCE
 from ingestion.store import job_reads
@@ -61,6 +61,8 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("Instruments", "ingestion.instrument", "sell"),
         Entry("Provider symbols", "ingestion.providersymbol", "translate"),
         Entry("Series", "ingestion.series", "show_chart"),
+        Entry("Watchlists", "ingestion.watchlist", "list_alt"),
+        Entry("Corporate actions", "ingestion.corporateactionrecord", "call_split"),
         Entry("Venue sessions", "ingestion.venuesession", "schedule"),
     ),
     "Plans": (
@@ -72,6 +74,11 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     "Providers": (
         Entry("Accounts", "ingestion.account", "key"),
         Entry("Budgets", "ingestion.budget", "speed"),
+        Entry("File sources", "ingestion.filesource", "folder_open"),
+    ),
+    "Deliveries": (
+        Entry("Targets", "ingestion.target", "outbox"),
+        Entry("Pending", "ingestion.outboxentry", "pending_actions"),
     ),
     "Operation": (
         Entry("Audit events", "ingestion.auditevent", "fact_check"),
@@ -134,7 +141,7 @@ def _owns(entry: Entry, path: str) -> bool:
 
 
 def _signs() -> list[dict[str, object]]:
-    """Say in four signs whether all is well; each links to what to do about it."""
+    """Say in a few signs whether all is well; each links to what to do about it."""
     pulse = job_reads.worker_pulse(within=WORKER_SILENCE)
     failed = list_failed_jobs(limit=_FAILED_SHOWN + 1)
     stopped = list(Account.objects.filter(circuit="open").order_by("id")[:5])
@@ -167,6 +174,23 @@ def _signs() -> list[dict[str, object]]:
             "well": not held,
             "hint": page_link("account_changelist", "accounts"),
         },
+        *_target_signs(),
+    ]
+
+
+def _target_signs() -> list[dict[str, object]]:
+    """Say which deliveries are held up; nothing where nobody has a target."""
+    targets = list(Target.objects.order_by("name").values_list("name", "error"))
+    held = [name for name, error in targets if error]
+    if not targets:
+        return []
+    return [
+        {
+            "name": "Targets held up",
+            "value": len(held),
+            "well": not held,
+            "hint": page_link("target_changelist", ", ".join(held[:5]) or "targets"),
+        }
     ]
 
 

@@ -19,8 +19,9 @@ _ADDED = (
     "providersymbol",
     "retryclass",
     "schedule",
+    "watchlist",
 )
-_CHANGED = (*_ADDED, "job", "series")
+_CHANGED = (*_ADDED, "job", "series", "target")
 _BEAT_EDITED = (
     "clockedschedule",
     "crontabschedule",

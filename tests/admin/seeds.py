@@ -158,4 +158,20 @@ _ROWS = (
     """INSERT INTO bar_revision
        SELECT ts, known_from - interval '1 hour', attempt_id, open, high, low, close, series_id,
               sequence, final, trades, volume, vwap, known_from FROM bar""",
+    """INSERT INTO watchlist (name, symbols)
+       SELECT 'list' || n, ARRAY['SYM000', 'SYM001'] FROM generate_series(1, 30) n""",
+    """INSERT INTO file_source (name, path, layout)
+       SELECT 'source' || n, '/prices/*.csv', '{"files": []}' FROM generate_series(1, 30) n""",
+    """INSERT INTO corporate_action (instrument_id, provider, ex_date, kind, value, currency,
+                                     known_from, known_to)
+       SELECT id, 'synthetic', '2024-02-01', kind, 2, 'USD', now() - interval '1 day',
+              CASE kind WHEN 'split' THEN now() END
+       FROM instrument, unnest(ARRAY['split', 'dividend']) kind""",
+    """INSERT INTO target (name, kind, config, batch_size, enabled, failures, error,
+                           delivered_bars, delivered_batches)
+       SELECT 'lake-' || n, 'parquet', '{"path": "/lake"}', 1000, n <> 2, n % 3, '', 7, 1
+       FROM generate_series(1, 30) n""",
+    """INSERT INTO outbox (target_id, series_id, "window", attempt_id, rows)
+       SELECT t.id, s.id, '[2024-01-02,2024-01-12)', 1, 10
+       FROM target t, (SELECT id FROM series LIMIT 3) s""",
 )

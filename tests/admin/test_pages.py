@@ -28,6 +28,7 @@ EDITED = (
     "providersymbol",
     "retryclass",
     "schedule",
+    "watchlist",
 )
 MOST_QUERIES = 14
 MOST_QUERIES_ON_JOB_PAGE = 28
@@ -48,11 +49,14 @@ def test_the_ledgers_are_those_that_nobody_edits() -> None:
     assert set(LEDGERS) == {
         "attempt",
         "auditevent",
+        "corporateactionrecord",
         "coverage",
         "emptyproof",
         "executor",
         "fetchrun",
+        "filesource",
         "missingsession",
+        "outboxentry",
         "quarantine",
         "slice",
         "slot",
@@ -113,7 +117,7 @@ def test_the_form_for_a_new_row_is_for_operators(
     assert viewer.get(url).status_code == 403
 
 
-@pytest.mark.parametrize("model", [*LEDGERS, "job", "series"])
+@pytest.mark.parametrize("model", [*LEDGERS, "job", "series", "target"])
 def test_even_a_superuser_adds_and_deletes_no_facts(
     model: str, full: int, superuser: Client
 ) -> None:
