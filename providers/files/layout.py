@@ -36,7 +36,6 @@ ROLES: Final = (
     "symbol",
     "timeframe",
 )
-T = TypeVar("T")
 
 _EPOCHS: Final = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "ms_of_day")
 
@@ -53,6 +52,18 @@ class DateSource(enum.StrEnum):
 
     WRITTEN = "written"
     LOCAL = "local"
+
+
+_CHOICES: Final = {
+    "stamps": tuple(StampEdge),
+    "dates": tuple(DateSource),
+    "adjustment": tuple(Adjustment),
+    "hours": tuple(Hours),
+    "anchor": tuple(Anchor),
+    "format": ("auto", "csv", "parquet"),
+    "symbol_case": ("keep", "upper"),
+}
+T = TypeVar("T")
 
 
 class FileFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -219,7 +230,10 @@ def _convert(data: object, kind: type[T]) -> T:
 
 
 def _plain(text: str) -> str:
-    """Name the setting as the user wrote it."""
+    """Name the setting as the user wrote it, and what it may be."""
+    setting = text.rpartition(".")[2].rstrip("`")
+    if setting in _CHOICES:
+        return f"{setting} is one of {', '.join(_CHOICES[setting])}"
     return text.replace("$.base.", "").replace("`$.", "`").replace(" - at `$`", "")
 
 

@@ -126,10 +126,11 @@ class SourceView:
         for name, (since, until) in self._spellings(query.vendor_symbol):
             key = _wanted(query, name)
             for listed in self._candidates(key):
-                part = self._part(listed, key, start=max(start, since), end=min(end, until))
+                fresh = self._as_it_is(listed)
+                part = self._part(fresh, key, start=max(start, since), end=min(end, until))
                 if part is not None:
                     parts.append(part)
-                    files.append(listed)
+                    files.append(fresh)
         if not parts:
             none = np.empty(0, np.int64)
             return FoundRows(Part(none, none, {}, none), none, ())
@@ -137,18 +138,21 @@ class SourceView:
         order = np.argsort(np.concatenate([part.at for part in parts]), kind="stable")
         return FoundRows(join_parts(parts), owner[order], tuple(files))
 
-    def _part(self, listed: Listed, key: FileSeries, *, start: int, end: int) -> Part | None:
+    def _as_it_is(self, listed: Listed) -> Listed:
+        """Return a listed file with the content that it has now."""
         try:
-            fresh = replace(listed, version=version_of(listed.path))
+            return replace(listed, version=version_of(listed.path))
         except OSError:
             raise FileChanged(provider=self.source.provider, file=listed.relative) from None
-        known = self._cache.known_extents(fresh)
+
+    def _part(self, listed: Listed, key: FileSeries, *, start: int, end: int) -> Part | None:
+        known = self._cache.known_extents(listed)
         if known is None and listed.fixed_symbol is None:
             # Where its rows lie is quickly seen; most such files have none of this series.
-            known = self._cache.extents(fresh, provider=self.source.provider)
+            known = self._cache.extents(listed, provider=self.source.provider)
         if known is not None and not _overlaps(known.get(key), start, end):
             return None
-        part = self._cache.file(fresh, provider=self.source.provider).parts.get(key)
+        part = self._cache.file(listed, provider=self.source.provider).parts.get(key)
         if part is None:
             return None
         first, last = np.searchsorted(part.at, (start, end))
