@@ -27,7 +27,8 @@ def read(group: click.Group, words: list[str]) -> None:
     with click.Context(group) as ctx:
         _, command, rest = group.resolve_command(ctx, words)
         assert command is not None
-        if isinstance(command, click.Group):
+        # A group that does something by itself, as `mdc coverage` does, has flags of its own.
+        if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
             read(command, rest)
         else:
             command.make_context(words[0], rest, parent=ctx)
