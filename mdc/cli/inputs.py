@@ -125,20 +125,6 @@ def timeframes(text: str) -> tuple[Timeframe, ...]:
         raise click.BadParameter(str(error)) from None
 
 
-def join_symbols(
-    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Join repeated and comma-separated symbols; for use as an option's callback."""
-    return tuple(dict.fromkeys(part for text in value for part in split_list(text)))
-
-
-def join_timeframes(
-    ctx: click.Context, param: click.Parameter, value: tuple[tuple[Timeframe, ...], ...]
-) -> tuple[Timeframe, ...]:
-    """Join repeated and comma-separated timeframes; for use as an option's callback."""
-    return tuple(dict.fromkeys(one for group in value for one in group))
-
-
 def check_order(*, start: Given | None, end: Given | None) -> None:
     """Refuse a window that ends before it starts."""
     if start is not None and end is not None and end.as_end <= start.as_start:
