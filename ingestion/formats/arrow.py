@@ -27,6 +27,9 @@ class ArrowWriter:
         """Write the end; the file itself stays open."""
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Write nothing more: without its end a file cannot be read."""
+
 
 def open_arrow_file(file: BinaryIO, origin: Origin) -> ArrowWriter:
     """Begin a file, which ends with a table of contents: readers can map it into memory."""

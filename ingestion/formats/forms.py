@@ -85,13 +85,16 @@ class Origin:
 
 
 class Writer(Protocol):
-    """Take chunks, then finish; `close` is not called where something failed."""
+    """Take chunks, then finish: by `close`, or by `abandon` where something failed."""
 
     def write(self, chunk: SelectedChunk) -> None:
         """Take the bars of one chunk."""
 
     def close(self) -> None:
         """Write what is left, and the end; a file given as an object stays open."""
+
+    def abandon(self) -> None:
+        """Write nothing more: what is there must not look complete."""
 
 
 _OPEN: Final = {

@@ -47,6 +47,11 @@ class HiveWriter:
         for key in list(self._open):
             self._finish(key)
 
+    def abandon(self) -> None:
+        """Leave all open files without an end."""
+        for _, writer in self._open.values():
+            writer.abandon()
+
     def _split(self, chunk: SelectedChunk) -> Iterator[tuple[tuple[str, ...], SelectedChunk]]:
         """Cut a chunk so that each part lies in one partition, ascending in itself."""
         series = chunk.series

@@ -56,6 +56,9 @@ class LineWriter:
     def close(self) -> None:
         """Write nothing more: lines end themselves."""
 
+    def abandon(self) -> None:
+        """Write nothing more."""
+
     def _lines(self, chunk: SelectedChunk) -> bytes:
         layout = self._layout
         pieces: list[Piece] = [self._beginning(chunk), layout.label("ts") + layout.quote]

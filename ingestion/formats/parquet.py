@@ -52,6 +52,10 @@ class ParquetWriter:
         self.flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Write nothing more; pyarrow would close an open file when it is forgotten."""
+        self._writer.is_open = False
+
 
 def open_parquet(file: BinaryIO, origin: Origin) -> ParquetWriter:
     """Begin a file."""

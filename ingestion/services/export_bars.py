@@ -94,13 +94,17 @@ def _export(
         writer = open_one(Origin(selection, series, read_at, version))
         progress = _Progress(series, stored_spans(_ids(series)), selection)
         rows = left_out = 0
-        with _read_ahead(_chunks(raw, series, selection)) as chunks:
-            for chunk in chunks:
-                writer.write(chunk)
-                rows += len(chunk)
-                left_out += chunk.left_out
-                on_step(ExportStep(chunk.series, rows=rows, share=progress.after(chunk)))
-        writer.close()
+        try:
+            with _read_ahead(_chunks(raw, series, selection)) as chunks:
+                for chunk in chunks:
+                    writer.write(chunk)
+                    rows += len(chunk)
+                    left_out += chunk.left_out
+                    on_step(ExportStep(chunk.series, rows=rows, share=progress.after(chunk)))
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
     return Exported(series=len(series), rows=rows, left_out=left_out)
 
 
