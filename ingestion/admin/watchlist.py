@@ -35,6 +35,7 @@ class WatchlistForm(_WatchlistForm):
         model = Watchlist
         fields = ("name", "symbols")
         widgets = {"symbols": TextArea({"rows": 6})}
+        help_texts = {"symbols": "Separated by commas."}
 
     def clean_symbols(self) -> list[str]:
         """Keep each symbol once, in the order given."""

@@ -78,6 +78,8 @@ class OutboxEntry(models.Model):
 
     class Meta:
         db_table = "outbox"
+        verbose_name = "pending delivery"
+        verbose_name_plural = "pending deliveries"
         indexes = [models.Index(fields=["target", "id"], name="outbox_of_target")]
         constraints = [
             models.CheckConstraint(

@@ -19,15 +19,9 @@ from tests.targets.receiving import a_job, commit, daily, declare, deliver_next,
 
 pytestmark = pytest.mark.django_db
 
-# As docs/targets.md gives it.
-LATEST = """
-SELECT provider, symbol, timeframe, epoch_us(ts), sequence, epoch_us(known_from), close
-FROM read_parquet('{lake}/**/*.parquet', hive_partitioning = true,
-                  hive_types = {{'provider': VARCHAR, 'symbol': VARCHAR, 'timeframe': VARCHAR}})
-QUALIFY row_number() OVER (
-    PARTITION BY provider, symbol, event_type, timeframe, adjustment, hours, anchor, ts, sequence
-    ORDER BY known_from DESC) = 1
-"""
+DOCUMENTED = Path(__file__).parents[2].joinpath("docs/targets.md").read_text(encoding="utf-8")
+LATEST = DOCUMENTED.partition("```sql\n")[2].partition("```")[0]
+_WANTED = "provider, symbol, timeframe, epoch_us(ts), sequence, epoch_us(known_from), close"
 
 
 def lake_at(folder: Path, **request: object) -> int:
@@ -45,7 +39,8 @@ def files(lake: Path) -> list[str]:
 
 def latest(lake: Path) -> dict:
     """Run the documented query."""
-    rows = duckdb.sql(LATEST.format(lake=lake)).fetchall()
+    query = LATEST.replace("'lake/", f"'{lake}/")
+    rows = duckdb.sql(f"SELECT {_WANTED} FROM ({query})").fetchall()
     return {row[:5]: row[5:] for row in rows}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +20,16 @@ from tests.targets.receiver import Answer, receiving
 from tests.targets.receiving import a_job, commit, daily, declare, deliver_next, drain
 
 pytestmark = pytest.mark.django_db
+
+
+DOCUMENTED = Path(__file__).parents[2].joinpath("docs/targets.md").read_text(encoding="utf-8")
+
+
+def is_genuine(body: bytes, signature: str, secret: str) -> bool:
+    """Run the check that the documentation gives to receivers."""
+    names: dict[str, Any] = {}
+    exec(DOCUMENTED.partition("```python\n")[2].partition("```")[0], names)
+    return bool(names["is_genuine"](body, signature, secret))
 
 
 def waiting() -> float:
@@ -46,12 +56,17 @@ def test_a_batch_is_one_signed_post(settings) -> None:
     assert path == "/bars"
     assert body == again
     assert first["Idempotency-Key"] == second["Idempotency-Key"]
-    signature = "sha256=" + hmac.new(b"hunter2", body, hashlib.sha256).hexdigest()
-    assert first["X-MDC-Signature"] == signature
+    assert is_genuine(body, first["X-MDC-Signature"], "hunter2")
+    assert not is_genuine(body, first["X-MDC-Signature"], "hunter3")
+    documented = json.loads(DOCUMENTED.partition("```json\n")[2].partition("```")[0])
     content = json.loads(body)
     assert (content["schema"], content["target"]) == ("mdc.bars/1", "sink")
     assert first["Idempotency-Key"] == f"sink-{content['batch']}"
     aaa, vix = content["series"]
+    (example,) = documented["series"]
+    assert documented.keys() == content.keys()
+    assert example.keys() == aaa.keys()
+    assert list(example["columns"]) == list(aaa["columns"])
     assert (aaa["provider"], aaa["symbol"], aaa["timeframe"]) == ("synthetic", "AAA", "1d")
     assert (aaa["event_type"], aaa["adjustment"], aaa["hours"], aaa["anchor"]) == (
         *("bar", "raw", "regular"),
