@@ -1,4 +1,4 @@
-"""Do what nobody waits for: partitions ahead of time, executors long gone."""
+"""Do what nobody waits for: partitions ahead of time, executors long gone, outdated bases."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from ingestion.services.doubt_rebased import doubt_rebased
 from ingestion.store.leases import forget_silent_executors
 from ingestion.store.partitions import ensure_partitions
 
@@ -19,6 +20,7 @@ class House:
     """Count what was done."""
 
     executors_forgotten: int
+    series_doubted: int
 
 
 def keep_house(*, now: datetime) -> House:
@@ -27,4 +29,4 @@ def keep_house(*, now: datetime) -> House:
         ensure_partitions(connection, first_year=1990, last_year=now.year + YEARS_AHEAD)
     with transaction.atomic():
         forgotten = forget_silent_executors(after=SILENT_FOR)
-    return House(executors_forgotten=forgotten)
+    return House(executors_forgotten=forgotten, series_doubted=doubt_rebased(now=now))
