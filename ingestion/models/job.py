@@ -244,6 +244,7 @@ class Attempt(models.Model):
         indexes = [
             models.Index(fields=["job_id", "series_id", "id"], name="attempt_of_job"),
             models.Index(fields=["slice_id"], name="attempt_of_slice"),
+            models.Index(fields=["series_id", "id"], name="attempt_of_series"),
         ]
         constraints = [one_of("outcome", AttemptOutcome, name="attempt_outcome_known")]
 

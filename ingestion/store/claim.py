@@ -25,7 +25,8 @@ JOBS_IN_RACE = 200
 
 # A window that another lease is fetching is left alone: when it is covered, this one is free.
 # (A scalar subquery, because an anti-join would compare each candidate with every lease.)
-# What coverage and proofs already hold is subtracted here, before any permit is taken.
+# What coverage and proofs already hold is subtracted here, before any permit is taken. (LIMIT 1
+# keeps the planner from reading all coverage where it expects many candidates.)
 _CANDIDATES = """
 WITH race AS (
     SELECT id, kind, priority, vtime, retry_class, retry_delay, validate, tries AS max_tries,
@@ -61,7 +62,9 @@ SELECT f.id, f.job_id, f.series_id, f.tries, f.crashes, f.suspect, f.retry_class
        f.validate, f.max_tries, f.kind = 'reconcile' OR coalesce(c.doubted && f.todo, false),
        lower(f.todo), upper(f.todo), lower(left_over), upper(left_over)
 FROM found f
-LEFT JOIN coverage c ON c.series_id = f.series_id
+LEFT JOIN LATERAL (
+    SELECT loaded, doubted FROM coverage WHERE series_id = f.series_id LIMIT 1
+) c ON true
 CROSS JOIN LATERAL (
     SELECT CASE WHEN f.kind = 'reconcile' THEN tstzmultirange(f.todo)
            ELSE tstzmultirange(f.todo)

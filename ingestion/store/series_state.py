@@ -42,9 +42,9 @@ def last_tries(series_ids: Sequence[int]) -> dict[int, LastTry]:
     """Return the newest attempt at each series; those never tried are absent."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT ON (series_id) series_id, ended_at, outcome,"
-            "       coalesce(detail->>'error', error_class)"
-            " FROM attempt WHERE series_id = ANY(%s) ORDER BY series_id, id DESC",
+            "SELECT g.id, a.* FROM unnest(%s::int[]) AS g(id) CROSS JOIN LATERAL ("
+            "   SELECT ended_at, outcome, coalesce(detail->>'error', error_class) FROM attempt"
+            "   WHERE series_id = g.id ORDER BY id DESC LIMIT 1) a",
             [list(series_ids)],
         )
         return {row[0]: LastTry(*row[1:]) for row in cursor.fetchall()}

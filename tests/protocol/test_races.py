@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ingestion.domain.coverage import Ranges
 from ingestion.domain.states import JobKind, JobState
+from ingestion.domain.windows import Window
 from ingestion.services.cancel_job import cancel_job
 from ingestion.services.open_job import OpenedJob, open_job
 from ingestion.services.pause_job import pause_job
 from ingestion.services.plan_job import plan_job
 from ingestion.services.reap_leases import reap_leases
+from ingestion.services.reset_state import reset_state
 from ingestion.services.settle_job import settle_job
 from ingestion.services.tick import tick
 from ingestion.store.claim import Claimed, take_permit
+from ingestion.store.coverage import read_known
 from tests.protocol.scene import (
     NOW,
     TESTER,
@@ -286,3 +290,21 @@ def test_ticks_at_once_do_each_thing_once() -> None:
     assert len(attempts_of(late)) == 5
     events = "SELECT count(*) FROM audit_event WHERE object_id = %s AND action = 'job.completed'"
     assert value(events, str(done)) == 1
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_a_reset_among_finishes_leaves_no_doubt_about_what_came_after_it(_: int) -> None:
+    """Each window is loaded or doubted, never both: whoever comes second sees the other's work."""
+    job = open_running(start=day("2024-01-01"), end=day("2024-02-05"))
+    worker = Worker.of(job)
+    first, second, *_rest = sorted(worker.claim(), key=lambda one: one.start)
+    worker.finish(truthful(first))
+    together(
+        lambda: worker.finish(truthful(second)),
+        lambda: reset_state(series_ids=[first.series_id], actor=TESTER),
+    )
+    known = read_known([first.series_id])[first.series_id]
+    assert len(known.loaded.intersect(known.doubted)) == 0
+    both = Ranges.of_windows([Window(first.start, first.end), Window(second.start, second.end)])
+    assert known.loaded.union(known.doubted) == both
+    assert known.doubted.intersect(Ranges.of_windows([Window(first.start, first.end)]))
