@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 import psycopg
 from django.db import connection, transaction
 
+from ingestion.domain.errors import BadRequest
 from ingestion.domain.selection import SelectedChunk, SelectedSeries, Selection
 from ingestion.domain.windows import MICROSECOND, to_us
 from ingestion.formats.forms import ExportFormat, Origin, Writer, open_hive, open_writer
@@ -90,6 +91,7 @@ def _export(
         read_at = clock(raw)
         check_settled(raw, selection.as_of)
         series = select_series(raw, selection)
+        _check_distinct(series)
         version = importlib.metadata.version("mdc")
         writer = open_one(Origin(selection, series, read_at, version))
         progress = _Progress(series, stored_spans(_ids(series)), selection)
@@ -106,6 +108,20 @@ def _export(
             writer.abandon()
             raise
     return Exported(series=len(series), rows=rows, left_out=left_out)
+
+
+def _check_distinct(series: Sequence[SelectedSeries]) -> None:
+    """Refuse to write bars side by side that no column would tell apart."""
+    seen: set[tuple[str, ...]] = set()
+    for one in series:
+        key = (one.provider, one.symbol, one.timeframe.value, one.adjustment.value)
+        if key in seen:
+            raise BadRequest(
+                f"{one.symbol} at {one.timeframe} is stored both counted from the open and by the "
+                "clock; choose with --anchor",
+                field="anchor",
+            )
+        seen.add(key)
 
 
 def _ids(series: Sequence[SelectedSeries]) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.db import connection as default_connection
 
-from ingestion.domain.errors import UnknownSeries
+from ingestion.domain.errors import BadRequest, UnknownSeries
 from ingestion.store import series_reads
 from ingestion.store.series_reads import Connection, SeriesRow
 from providers.types import Timeframe
@@ -41,7 +41,7 @@ def find_series(
 ) -> list[SeriesRow]:
     """Return the series that pass every filter given, in listing order.
 
-    Raises NothingStored for a symbol without any.
+    Raises NothingStored for a symbol without any, and BadRequest for more than can be listed.
     """
     found = series_reads.select_series(
         symbols=symbols or None,
@@ -49,6 +49,12 @@ def find_series(
         provider=provider,
         connection=connection,
     )
+    if len(found) >= series_reads.SERIES_LIMIT:
+        raise BadRequest(
+            f"more than {series_reads.SERIES_LIMIT:,} series match; name symbols, timeframes or a "
+            "provider",
+            field="symbols",
+        )
     known = {one.symbol for one in found}
     for symbol in symbols:
         if symbol not in known:
