@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,3 +191,37 @@ def test_thirteen_years_of_real_prices_agree_with_their_adjusted_close(symbol: s
     price = factors_of(recorded_actions(symbol), labels=bars.ts, closes=bars.close).price(bars.ts)
     theirs = recording.adjusted_close / recording.adjusted_close[-1] * bars.close[-1]
     assert np.allclose(bars.close * price, theirs, rtol=2.5e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "IBE-MC-1d-no-bad-divs",
+        "4063-T-1d-bad-stock-split-fixed",
+        "8TRA-DE-1d-missing-div-adjust-fixed",
+        "ADIG-L-1d-bad-div-fixed",
+    ],
+)
+def test_dividends_agree_with_the_adjusted_close_that_yahoo_computes(name: str) -> None:
+    """From Madrid, Tokyo, Frankfurt and London: days adjusted for splits, to its last digit."""
+    root = os.environ.get("MDC_RECORDED_DIR")
+    if not root:
+        pytest.skip("MDC_RECORDED_DIR is not set")
+    with Path(root, "series/yfinance_repair/raw", f"{name}.csv").open() as file:
+        reader = csv.DictReader(file)
+        stamp = (reader.fieldnames or [])[0]
+        rows = sorted(reader, key=lambda row: row[stamp])
+    days = [date.fromisoformat(row[stamp][:10]) for row in rows]
+    labels = np.array([date_us(one) for one in days], np.int64)
+    close, theirs = (
+        np.array([float(row[column]) for row in rows]) for column in ("Close", "Adj Close")
+    )
+    actions = [
+        CorporateAction(one, ActionKind.DIVIDEND, float(row["Dividends"]))
+        for one, row in zip(days, rows, strict=True)
+        if float(row["Dividends"]) > 0
+    ]
+    assert actions
+    price = factors_of(actions, labels=labels, closes=close, basis_from=SPLIT).price(labels)
+    scale = theirs[-1] / close[-1]
+    assert np.allclose(close * price * scale, theirs, rtol=1e-6)
