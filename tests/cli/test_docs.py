@@ -9,17 +9,18 @@ from pathlib import Path
 import click
 import pytest
 
-from mdc.cli.main import cli
+from mdc.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
 _FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def shown(document: str) -> list[list[str]]:
     """Return the words of each `mdc` command in the fenced blocks of a document."""
     lines = "\n".join(_FENCED.findall((ROOT / document).read_text())).splitlines()
-    commands = (shlex.split(line.removeprefix(".venv/bin/"), comments=True) for line in lines)
-    return [words[1:] for words in commands if words[:1] == ["mdc"]]
+    plain = (line.removeprefix(".venv/bin/") for line in lines)
+    return [shlex.split(line, comments=True)[1:] for line in plain if line.startswith("mdc ")]
 
 
 def read(group: click.Group, words: list[str]) -> None:
@@ -34,10 +35,18 @@ def read(group: click.Group, words: list[str]) -> None:
             command.make_context(words[0], rest, parent=ctx)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/everyday.md"])
+DOCUMENTS = ["README.md", *(f"docs/{one.name}" for one in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if shown(one)])
 def test_documented_commands_are_understood(document: str) -> None:
     """No flag is shown that does not exist, and none in a place where it means something else."""
-    commands = shown(document)
-    assert commands
-    for words in commands:
+    for words in shown(document):
         read(cli, words)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """Who adds a command says there what it is for."""
+    (table,) = re.findall(r"^\| command \|.*?\n\n", README, re.MULTILINE | re.DOTALL)[1:]
+    named = set(re.findall(r"`(?:mdc )?([a-z]+)`", table))
+    assert named == set(COMMANDS)
