@@ -97,6 +97,8 @@ def _begin(target_id: int, *, token: UUID) -> _Begun | None:
     with transaction.atomic():
         target = targets.lease(target_id, token=token)
         if target is None:
+            # It may still be held by this run, and was paused meanwhile.
+            targets.release(target_id, token=token)
             return None
         begun = _repeat(target) if target.batch else _compose(target)
         if begun is None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from ingestion.services.deliver_batch import OpenSink, deliver_batch
 from ingestion.store import targets
 
-RUN_SECONDS = 20.0
+RUN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)

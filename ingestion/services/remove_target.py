@@ -14,7 +14,7 @@ def remove_target(name: str, *, actor: Actor, reason: str = "") -> int:
     What it has received stays where it is, and the bar table too. Raises UnknownTarget.
     """
     with transaction.atomic():
-        target = targets.lock_target(name, alone=True)
+        target = targets.lock_to_remove(name)
         forgotten = targets.delete_target(target.id)
         audit.record(
             actor=actor,

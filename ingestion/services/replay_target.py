@@ -38,7 +38,7 @@ def replay_target(
     Raises UnknownTarget, and BadRequest where the target's filters leave none of the symbols.
     """
     with transaction.atomic():
-        target = targets.lock_target(name)
+        target = targets.keep_target(name)
         chosen = _chosen(target, symbols)
         bars = [
             outbox.note_stored(target.id, series_id=one.id, start=start, end=end) for one in chosen

@@ -188,12 +188,19 @@ def read_target(name: str) -> TargetRow:
     return _one(name, locking="")
 
 
-def lock_target(name: str, *, alone: bool = False) -> TargetRow:
-    """Lock a target until the transaction ends and read it; raises UnknownTarget.
+def lock_target(name: str) -> TargetRow:
+    """Lock a target until the transaction ends and read it; raises UnknownTarget."""
+    return _one(name, locking="FOR NO KEY UPDATE")
 
-    `alone` also waits for whoever notes something for it, as removing it must.
-    """
-    return _one(name, locking="FOR UPDATE" if alone else "FOR NO KEY UPDATE")
+
+def keep_target(name: str) -> TargetRow:
+    """Let nobody remove a target until the transaction ends, and read it; raises UnknownTarget."""
+    return _one(name, locking="FOR KEY SHARE")
+
+
+def lock_to_remove(name: str) -> TargetRow:
+    """Lock a target against all that notes anything for it; raises UnknownTarget."""
+    return _one(name, locking="FOR UPDATE")
 
 
 def _one(name: str, *, locking: str) -> TargetRow:

@@ -14,7 +14,7 @@ from ingestion.domain.delivery import Batch
 from ingestion.domain.errors import BadRequest, DeliveryFailed
 
 # A delivery ends within this time or fails; the lease on the target lasts longer.
-DELIVERY_SECONDS: Final = 20.0
+DELIVERY_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

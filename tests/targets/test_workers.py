@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,13 +108,15 @@ def test_a_slow_webhook_holds_up_nothing(
 ) -> None:
     """The lake is full while the webhook has not answered its first batch yet."""
     lake_at(tmp_path)
-    with receiving(Answer(drip_seconds=2)) as receiver:
+    let = threading.Event()
+    with receiving(Answer(let=let)) as receiver:
         declare("hook", config={"url": receiver.url})
         commit(a_job("AAA")["AAA"], daily(0, 30))
         tick_until(deliverers, lambda: bool(receiver.requests) and not pending("lake"))
         assert pending("hook") == 1
         (hook, lake) = (one.target for one in standings())
         assert (hook.delivered_bars, lake.delivered_bars) == (0, 30)
+        let.set()
         tick_until(deliverers, lambda: not pending("hook"))
     assert receiver.requests[0][1]["X-MDC-Signature"].startswith("sha256=")
 
