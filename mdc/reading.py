@@ -97,7 +97,7 @@ def read_bars(
     answer, CannotAdjust, CannotResample, EngineMissing, StoreUnavailable.
     """
     single = isinstance(symbols, str)
-    names = tuple(dict.fromkeys([symbols] if isinstance(symbols, str) else symbols))
+    names = tuple(dict.fromkeys([symbols] if isinstance(symbols, str) else map(str, symbols)))
     _require(bool(names) and all(names), "symbols", "give at least one symbol")
     _require(engine in ENGINES, "engine", f"choose an engine of {', '.join(ENGINES)}")
     _require(
@@ -152,6 +152,7 @@ def _moment(given: Moment | None, field: str, *, whole_day: bool = False) -> dat
         return None
     if isinstance(given, str):
         given = _parsed(given, field)
+    _require(isinstance(given, date), field, f"{field} is a text, a date or a datetime")
     if not isinstance(given, datetime):
         midnight = datetime.combine(given, time(), UTC)
         return midnight + timedelta(days=1) if whole_day else midnight
@@ -190,6 +191,8 @@ def _connected(
         unavailable.message = f"PostgreSQL cannot be reached; {hint}"
         unavailable.args = (unavailable.message,)
         raise unavailable from error
+    except psycopg.Error as error:
+        raise StoreError(f"PostgreSQL refused: {' '.join(str(error).split())}") from error
 
 
 def _address(database_url: str | None, *, home: str | Path | None) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ingestion.store.actions import KnownAction, actions_of
+from ingestion.store.action_reads import KnownAction, actions_of
 
 
 def list_actions(

@@ -19,7 +19,7 @@ from ingestion.domain.selection import (
     is_divisible,
 )
 from ingestion.services.find_series import find_series
-from ingestion.store.actions import actions_of
+from ingestion.store.action_reads import actions_of
 from ingestion.store.series_reads import SeriesRow
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 

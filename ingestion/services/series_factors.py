@@ -17,8 +17,9 @@ from ingestion.domain.adjusting import (
     dividend_dates,
     factors,
 )
-from ingestion.store.actions import actions_of, closes_before
+from ingestion.store.action_reads import actions_of
 from ingestion.store.bar_reads import stamp_bounds
+from ingestion.store.closes import closes_before
 from providers.sessions import DAY_US, Sessions
 from providers.types import Adjustment, Timeframe
 

@@ -1,4 +1,4 @@
-"""Record and read splits and dividends, each with the time in which it was known.
+"""Record splits and dividends, each with the time in which it was known.
 
 Bar series of one instrument at one provider state the same actions again and again. What is stated
 as it stands costs one read and takes no lock; only a difference takes the instrument's advisory
@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-import psycopg
 from django.db import connection as default_connection
 
-from ingestion.domain.adjusting import Stamps, date_us, same_value
-from ingestion.domain.windows import Window, from_us, to_us
-from ingestion.store.series_reads import Connection
-from providers.bars import FloatColumn
+from ingestion.domain.adjusting import date_us, same_value
+from ingestion.domain.windows import Window
 from providers.instruments import ActionKind, CorporateAction
 
 LOCK_CLASS: Final = 7303
@@ -43,47 +39,6 @@ _ADD = """
 INSERT INTO corporate_action
     (instrument_id, provider, ex_date, kind, value, currency, attempt_id, known_from)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-"""
-_KNOWN = """
-SELECT a.instrument_id, i.symbol, a.provider, a.ex_date, a.kind, a.value, a.currency,
-       a.known_from, a.known_to
-FROM corporate_action a JOIN instrument i ON i.id = a.instrument_id
-WHERE (%(ids)s::bigint[] IS NULL OR a.instrument_id = ANY(%(ids)s))
-  AND (%(symbols)s::text[] IS NULL OR i.symbol = ANY(%(symbols)s))
-  AND (%(provider)s::text IS NULL OR a.provider = %(provider)s)
-  AND a.known_from <= coalesce(%(as_of)s::timestamptz, 'infinity')
-  AND (a.known_to IS NULL OR a.known_to > coalesce(%(as_of)s::timestamptz, 'infinity'))
-  AND (%(announced)s
-       OR a.ex_date <= (coalesce(%(as_of)s::timestamptz, now()) AT TIME ZONE 'UTC')::date)
-ORDER BY i.symbol, a.ex_date, a.kind, a.provider
-"""
-# The table of bars as it stands, or as it was known at a time; only final bars count.
-_CLOSES_BEFORE = """
-SELECT last.ts, last.close
-FROM unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS g(moment, n)
-LEFT JOIN LATERAL (
-    SELECT b.ts, b.close FROM bar b
-    WHERE b.series_id = %(series)s AND b.ts < g.moment AND b.final
-    ORDER BY b.ts DESC, b.sequence DESC LIMIT 1
-) last ON true
-ORDER BY g.n
-"""
-_CLOSES_BEFORE_AS_OF = """
-SELECT last.ts, last.close
-FROM unnest(%(moments)s::timestamptz[]) WITH ORDINALITY AS g(moment, n)
-LEFT JOIN LATERAL (
-    (SELECT b.ts, b.sequence, b.close FROM bar b
-     WHERE b.series_id = %(series)s AND b.ts < g.moment AND b.final
-       AND b.known_from <= %(as_of)s
-     ORDER BY b.ts DESC, b.sequence DESC LIMIT 1)
-    UNION ALL
-    (SELECT r.ts, r.sequence, r.close FROM bar_revision r
-     WHERE r.series_id = %(series)s AND r.ts < g.moment AND r.final
-       AND r.known_from <= %(as_of)s AND r.known_to > %(as_of)s
-     ORDER BY r.ts DESC, r.sequence DESC LIMIT 1)
-    ORDER BY 1 DESC, 2 DESC LIMIT 1
-) last ON true
-ORDER BY g.n
 """
 
 _Key = tuple[int, str, date, ActionKind]
@@ -113,18 +68,6 @@ class InstrumentActions:
     actions: tuple[CorporateAction, ...]
     attempt_id: int | None = None
     window: Window | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KnownAction:
-    """Hold one action with who stated it and when that was known, [known_from, known_to)."""
-
-    instrument_id: int
-    symbol: str
-    provider: str
-    action: CorporateAction
-    known_from: datetime
-    known_to: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,45 +123,6 @@ def record_instrument_actions(stated: Sequence[InstrumentActions]) -> int:
     return len(difference.closed) + len(difference.added)
 
 
-def actions_of(
-    connection: Connection = default_connection,
-    *,
-    instrument_ids: Sequence[int] | None = None,
-    symbols: Sequence[str] | None = None,
-    provider: str | None = None,
-    as_of: datetime | None = None,
-    announced: bool = False,
-) -> list[KnownAction]:
-    """Return the actions known at `as_of` (None: now), by symbol, ex-date, kind and provider.
-
-    Those whose ex-date lies after that moment's date are left out unless `announced`.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _KNOWN,
-            {
-                "ids": list(instrument_ids) if instrument_ids is not None else None,
-                "symbols": list(symbols) if symbols is not None else None,
-                "provider": provider,
-                "as_of": as_of,
-                "announced": announced,
-            },
-        )
-        return [
-            KnownAction(
-                instrument_id=instrument_id,
-                symbol=symbol,
-                provider=named,
-                action=CorporateAction(ex_date, ActionKind(kind), value, currency),
-                known_from=known_from,
-                known_to=known_to,
-            )
-            for (
-                instrument_id, symbol, named, ex_date, kind, value, currency, known_from, known_to
-            ) in cursor
-        ]  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class InstrumentKey:
     """Hold what recording an action takes of an instrument."""
@@ -247,31 +151,6 @@ def withdraw_actions(
         return None
     _write(_Difference(closed=(row,), added=()))
     return CorporateAction(ex_date, kind, row.value, row.currency)
-
-
-def closes_before(
-    connection: psycopg.Connection[Any],
-    series_id: int,
-    *,
-    moments_us: Stamps,
-    as_of: datetime | None = None,
-) -> tuple[Stamps, FloatColumn]:
-    """Return, per moment in µs, stamp and close of the last final bar before it.
-
-    Where there is none the close is NaN and the stamp the moment itself.
-    """
-    stamps, closes = moments_us.copy(), np.full(len(moments_us), np.nan)
-    values = {
-        "series": series_id,
-        "moments": [from_us(us) for us in moments_us.tolist()],
-        "as_of": as_of,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_CLOSES_BEFORE if as_of is None else _CLOSES_BEFORE_AS_OF, values)
-        for row, (stamp, close) in enumerate(cursor):
-            if stamp is not None:
-                stamps[row], closes[row] = to_us(stamp), close
-    return stamps, closes
 
 
 def _instruments_of(series_ids: Iterable[int]) -> dict[int, int]:

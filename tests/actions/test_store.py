@@ -12,14 +12,10 @@ from psycopg.types.range import Range
 
 from ingestion.domain.windows import Window
 from ingestion.models import CorporateActionRecord, Instrument, ProviderSymbol, Series
-from ingestion.store.actions import (
-    KnownAction,
-    StatedActions,
-    actions_of,
-    closes_before,
-    record_actions,
-)
+from ingestion.store.action_reads import KnownAction, actions_of
+from ingestion.store.actions import StatedActions, record_actions
 from ingestion.store.bars import SeriesBars, write_bars
+from ingestion.store.closes import closes_before
 from providers.bars import Bars
 from providers.instruments import ActionKind, CorporateAction
 
