@@ -12,7 +12,12 @@ from django.db import connection
 
 from providers.base import Adapter
 from providers.instruments import AssetClass, Listing
-from providers.reference import KnownSymbol, find_symbol, find_vendor_symbol
+from providers.reference import (
+    KnownSymbol,
+    find_symbol,
+    find_vendor_symbol,
+    nearest_contract,
+)
 
 DEFAULT_VENUE = "XNYS"
 
@@ -230,12 +235,17 @@ def _probably_meant(
                 [unknown],
             )
             meant = dict(cursor.fetchall()) | meant
-    return {symbol: _canonical(symbol, provider=provider) for symbol in unknown} | meant
+    return {
+        symbol: _canonical(symbol, provider=provider, today=today) for symbol in unknown
+    } | meant
 
 
-def _canonical(symbol: str, *, provider: str) -> str:
+def _canonical(symbol: str, *, provider: str, today: date) -> str:
     """Return the reference's symbol of what was asked in another spelling, else nothing."""
     known = (
-        find_symbol(symbol) or find_vendor_symbol(provider, symbol) or find_symbol(symbol.upper())
+        find_symbol(symbol)
+        or find_vendor_symbol(provider, symbol)
+        or find_symbol(symbol.upper())
+        or nearest_contract(symbol.upper(), today=today)
     )
     return known.symbol if known and known.symbol != symbol else ""

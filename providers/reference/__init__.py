@@ -73,6 +73,19 @@ def find_symbol(symbol: str) -> KnownSymbol | None:
     return _contract(contract) if contract and contract.year is not None else None
 
 
+def nearest_contract(code: str, *, today: date) -> KnownSymbol | None:
+    """Return the contract of a known root that a one-digit year most probably means: ESZ3.
+
+    That is the one whose year is nearest; of two as near, the coming one.
+    """
+    contract = read_contract(code)
+    if contract is None or contract.year is not None:
+        return None
+    years = [(one.year or 0, one) for one in contract.decades()]
+    _, nearest = min(years, key=lambda pair: (abs(pair[0] - today.year), -pair[0]))
+    return _contract(nearest)
+
+
 def find_vendor_symbol(provider: str, vendor_symbol: str) -> KnownSymbol | None:
     """Return the instrument that a provider calls by this name."""
     return _spellings().get((provider, vendor_symbol))

@@ -7,7 +7,14 @@ from datetime import date
 import pytest
 
 from providers.instruments import AssetClass
-from providers.reference import VENDORS, KnownSymbol, find_symbol, find_vendor_symbol, search
+from providers.reference import (
+    VENDORS,
+    KnownSymbol,
+    find_symbol,
+    find_vendor_symbol,
+    nearest_contract,
+    search,
+)
 from providers.reference.contracts import read_contract
 from providers.reference.spellings import read_polygon_symbol, read_yahoo_symbol
 from providers.sessions import DAY_US
@@ -85,6 +92,22 @@ def test_a_contract_is_known_by_its_root() -> None:
     assert find_symbol("ESZ3") is None
     assert "ESZ2013" in [one.symbol for one in search("esz3")]
     assert find_symbol("XYZZ2013") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "year", "meant"),
+    [
+        ("ESZ3", 2024, "ESZ2023"),
+        ("ESZ3", 2018, "ESZ2023"),
+        ("ESZ3", 2017, "ESZ2013"),
+        ("ESZ2013", 2024, None),
+        ("XYZZ3", 2024, None),
+    ],
+)
+def test_one_digit_means_the_nearest_year(code: str, year: int, meant: str | None) -> None:
+    """A suggestion, never an answer: of two years as near it is the coming one."""
+    found = nearest_contract(code, today=date(year, 6, 1))
+    assert (found.symbol if found else None) == meant
 
 
 @pytest.mark.parametrize(
