@@ -21,6 +21,10 @@ _ADVICE: Final[Mapping[str, str]] = {
     "provider",
     "PayloadError": "the answers do not follow the provider's format; look at the sample, and "
     "report it if it lasts",
+    "UnreadableFile": "a file is not as declared; mend or exclude it, or declare how it is "
+    "written, then retry",
+    "FileChanged": "a file changed while it was read, again and again; retry when whoever writes "
+    "it is done",
     "NoData": "the provider states that it holds nothing here; try another range or provider",
     "PermanentError": "the provider refuses this very request; read its words and change the "
     "request",

@@ -97,10 +97,10 @@ def rebuild(
     last, sessions with bars are loaded and sessions without are not. What was explained stays so.
     """
     found = find_series(symbols=symbols, timeframes=timeframes, provider=provider)
-    if not found:
-        click.echo("Nothing is stored yet, so there is nothing to rebuild.")
+    if not found and not as_json:
+        click.echo("Nothing is stored of that, so there is nothing to rebuild.")
         return
-    if not yes:
+    if found and not yes:
         _ask(len(found))
     rebuilt = rebuild_coverage(
         now=datetime.now(UTC),

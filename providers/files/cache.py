@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from providers.files.decode import Decoded, Extent, FileSeries, decode
+from providers.files.errors import UnreadableFile
 from providers.files.listing import Listed, Version
 
 MEMORY_BYTES: Final = 256 * 1024 * 1024
@@ -30,6 +31,7 @@ class FileCache:
     disk_bytes: int = DISK_BYTES
     _files: OrderedDict[Key, Decoded] = field(default_factory=OrderedDict)
     _extents: dict[Key, Extents] = field(default_factory=dict)
+    _broken: dict[Key, UnreadableFile] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reading: dict[Key, threading.Lock] = field(default_factory=dict)
 
@@ -42,7 +44,7 @@ class FileCache:
         with self._turn(key):
             found = self._look_up(key)
             if found is None:
-                found = decode(listed, provider=provider)
+                found = self._decode(key, listed, provider=provider, stamps_only=False)
                 self._keep(key, found)
         return found
 
@@ -53,7 +55,7 @@ class FileCache:
             with self._lock:
                 found = self._extents.get(key)
             if found is None:
-                found = decode(listed, provider=provider, stamps_only=True).extents
+                found = self._decode(key, listed, provider=provider, stamps_only=True).extents
                 with self._lock:
                     self._extents[key] = found
         return found
@@ -62,6 +64,21 @@ class FileCache:
         """Return where a file's rows lie if that is known without reading it."""
         with self._lock:
             return self._extents.get(_key(listed))
+
+    def _decode(self, key: Key, listed: Listed, *, provider: str, stamps_only: bool) -> Decoded:
+        """Read a file; one that could not be read is not tried again until it is another one."""
+        with self._lock:
+            broken = self._broken.get(key)
+        if broken is not None:
+            raise UnreadableFile(
+                broken.what, provider=provider, file=listed.relative, line=broken.line
+            )
+        try:
+            return decode(listed, provider=provider, stamps_only=stamps_only)
+        except UnreadableFile as error:
+            with self._lock:
+                self._broken[key] = error
+            raise
 
     def _turn(self, key: Key) -> threading.Lock:
         with self._lock:

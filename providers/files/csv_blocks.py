@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ from providers.files.errors import BadLayout
 from providers.files.layout import FileFormat
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024
-# What a broken compressed or encoded stream raises, besides OSError.
-BROKEN_STREAM: Final = (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError)
+# What a broken compressed stream raises, besides OSError.
+BROKEN_STREAM: Final = (EOFError, zlib.error, gzip.BadGzipFile)
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _NUMBER: Final = r"^[+-]?(?i:(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)$"
 
@@ -100,7 +101,7 @@ def read_csv(
     try:
         yield from _RestartingReader(path, form, head, wanted).blocks()
     except pa.ArrowInvalid as error:
-        raise BadLayout(_first_line(error)) from None
+        raise _not_readable(error) from None
 
 
 class _RestartingReader:
@@ -228,10 +229,10 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def open_text(path: Path, encoding: str) -> IO[str]:
-    """Open a file's lines; universal newlines."""
+    """Open a file's lines to look at; what is no text in them is replaced by a mark."""
     if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding=encoding, newline=None)
-    return path.open(encoding=encoding, newline=None)
+        return gzip.open(path, "rt", encoding=encoding, errors="replace", newline=None)
+    return path.open(encoding=encoding, errors="replace", newline=None)
 
 
 def _stamp(columns: dict[str, pa.Array], rows: int) -> pa.Array:
@@ -292,5 +293,10 @@ def _tail(block: Block, rows: int) -> Block:
     )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _not_readable(error: Exception) -> BadLayout:
+    """Say in Arrow's words what is wrong with which line."""
+    text = str(error).partition("\n")[0]
+    found = re.search(r"Row #(\d+)", text)
+    if "UTF8" in text:
+        text = "it is no utf-8 text; declare encoding, such as latin-1"
+    return BadLayout(text, line=int(found[1]) if found else None)

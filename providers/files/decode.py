@@ -102,7 +102,15 @@ def decode(listed: Listed, *, provider: str, stamps_only: bool = False) -> Decod
         if version_of(listed.path) != listed.version:
             raise FileChanged(provider=provider, file=listed.relative)
     except BadLayout as error:
-        raise UnreadableFile(str(error), provider=provider, file=listed.relative) from None
+        raise UnreadableFile(
+            str(error), provider=provider, file=listed.relative, line=error.line
+        ) from None
+    except UnicodeDecodeError:
+        raise UnreadableFile(
+            f"it is no {listed.form.encoding} text; declare another encoding",
+            provider=provider,
+            file=listed.relative,
+        ) from None
     except BROKEN_STREAM as error:
         raise UnreadableFile(
             f"the file is damaged or breaks off ({error}); replace it",

@@ -6,7 +6,14 @@ from providers.errors import PayloadError, TransientError
 
 
 class BadLayout(ValueError):
-    """Signal a declaration of files that cannot be meant; the message says what to write."""
+    """Signal a declaration that cannot be meant, or a file that does not follow it.
+
+    The message says what to write; `line` is where in the file, counted from 1, if that is known.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class UnreadableFile(PayloadError):

@@ -6,6 +6,7 @@ A sidecar or a command's options give a table of settings (docs/files.md lists t
 
 from __future__ import annotations
 
+import codecs
 import enum
 import fnmatch
 from collections.abc import Mapping, Sequence
@@ -265,6 +266,10 @@ def _check_format(one: FileFormat) -> None:
         raise BadLayout("skip_lines is not negative")
     if not one.header and any(not place.isdecimal() for place in one.columns.values()):
         raise BadLayout("without a header, columns are named by their number from 1")
+    try:
+        codecs.lookup(one.encoding)
+    except LookupError:
+        raise BadLayout(f"unknown encoding {one.encoding!r}; write one such as latin-1") from None
     _check_times(one)
     NamePattern.parse(one.name)
 

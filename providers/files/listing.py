@@ -18,11 +18,14 @@ _PARQUET: Final = (".parquet", ".pq")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Tell one content of a path from another, without reading it."""
+    """Tell one content of a path from another, without reading it.
+
+    The time of the last change of any kind cannot be set back, as that of the content can.
+    """
 
     path: str
     size: int
-    mtime_ns: int
+    changed_ns: int
     inode: int
 
 
@@ -97,7 +100,7 @@ def sidecar_of(path: str) -> Path | None:
 def version_of(path: Path) -> Version:
     """Read what tells a file's content from another one; raises OSError."""
     stat = path.stat()
-    return Version(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    return Version(str(path), stat.st_size, stat.st_ctime_ns, stat.st_ino)
 
 
 def list_files(path: str, layout: Layout) -> Listing:

@@ -15,7 +15,7 @@ from providers.files.cache import FileCache
 from providers.files.decode import Extent, FileSeries, Part, extent_of, join_parts
 from providers.files.errors import BadLayout, FileChanged, UnreadableFile
 from providers.files.layout import Layout, Rename
-from providers.files.listing import Listed, Listing, list_files, version_of
+from providers.files.listing import Listed, Listing, list_files, spell, version_of
 from providers.instants import to_us
 from providers.types import Anchor, BarQuery, Hours
 
@@ -149,7 +149,12 @@ class SourceView:
         known = self._cache.known_extents(listed)
         if known is None and listed.fixed_symbol is None:
             # Where its rows lie is quickly seen; most such files have none of this series.
-            known = self._cache.extents(listed, provider=self.source.provider)
+            try:
+                known = self._cache.extents(listed, provider=self.source.provider)
+            except UnreadableFile:
+                if _may_hold(listed, key.symbol):
+                    raise
+                return None
         if known is not None and not _overlaps(known.get(key), start, end):
             return None
         part = self._cache.file(listed, provider=self.source.provider).parts.get(key)
@@ -228,6 +233,14 @@ def _wanted(query: BarQuery, name: str) -> FileSeries:
     if query.timeframe.is_intraday:
         return FileSeries(name, query.timeframe, query.adjustment, query.hours, query.anchor)
     return FileSeries(name, query.timeframe, query.adjustment, Hours.REGULAR, Anchor.OPEN)
+
+
+def _may_hold(listed: Listed, symbol: str) -> bool:
+    """Tell whether a file that cannot be read may hold bars of a symbol, as far as is declared."""
+    usual = listed.named.symbol
+    if "symbol" in listed.form.columns or usual is None:
+        return True
+    return spell(usual, listed.form) == symbol
 
 
 def _overlaps(extent: Extent | None, start: int, end: int) -> bool:

@@ -179,6 +179,7 @@ def test_another_content_is_read_anew(tmp_path: Path) -> None:
     page = fetch(adapter, query_of("A", "1d"))
     assert page.bars.close.tolist() == [1]
     write(path, "2024-03-01,2,2,2,2,2")
+    # Not even a time that is set back hides it.
     os.utime(path, ns=(1, 1))
     assert fetch(adapter, query_of("A", "1d")).bars.close.tolist() == [2]
     # The row that was refused is no longer what stands there.
@@ -219,13 +220,17 @@ BAD_FILES: list[tuple[str, bytes, str]] = [
     ("A_1d.csv", b"ts,open,high,low,close\n1200-01-01,1,1,1,1\n", "not one of its stamps"),
     ("A.csv", b"ts,open,high,low,close\n2024-03-01,1,1,1,1\n", "declare timeframe"),
     ("A_1d.csv", b"ts,open,open,high,low,close\n2024-03-01,1,1,1,1,1\n", "two columns"),
-    ("A_1d.csv", "ts;\xf6pen\n".encode("latin-1"), "damaged"),
     (
         "A_1d.csv.gz",
         gzip.compress(HEADER.encode() + b"2024-03-01,1,1,1,1,1\n" * 500)[:-20],
         "damaged",
     ),
     ("A_1d.csv.gz", b"no gzip at all", "damaged"),
+    (
+        "A_1d.csv",
+        HEADER.encode() + b"2024-03-01,1,1,1,1,1\n2024-03-0\xff,1,1,1,1,1\n",
+        "no utf-8 text",
+    ),
     ("A_1d.parquet", b"no parquet at all", "Parquet"),
 ]
 
