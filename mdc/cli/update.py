@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -229,9 +230,10 @@ def _say(updated: Sequence[Updated]) -> None:
         series = sum(one.series for one in updated)
         click.echo(f"Up to date: {count(series, 'series')}, nothing to fetch.")
         return
+    idle = Counter[str]()
     for one in updated:
         if one.job is None:
-            click.echo(f"{one.provider}: {count(one.series, 'series')} up to date.")
+            idle[one.provider] += one.series
             continue
         behind = one.series - one.current
         verb = "start" if one.job.state == "draft" else "show"
@@ -239,6 +241,8 @@ def _say(updated: Sequence[Updated]) -> None:
             f"{one.provider}: {behind:,} of {count(one.series, 'series')} behind; job"
             f" {one.job.job_id} is {one.job.state} (mdc job {verb} {one.job.job_id})."
         )
+    for provider, series in idle.items():
+        click.echo(f"{provider}: {count(series, 'series')} up to date.")
 
 
 def _show_preview(requests: Sequence[JobRequest], *, now: datetime, as_json: bool) -> None:
