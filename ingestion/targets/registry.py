@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ingestion.domain.errors import BadRequest
-from ingestion.targets.base import Sink
+
+if TYPE_CHECKING:
+    from ingestion.targets.base import Sink
 
 # A new kind: one file, one line, and one word in the check of table `target`.
 SINKS: Final = {
