@@ -144,6 +144,9 @@ def _clean(bars: Bars, *, allow_negative_prices: bool) -> Mask:
     low, high = bars.low, bars.high
     floor = -np.inf if allow_negative_prices else 0.0
     clean: Mask = (low > floor) & (high < np.inf)
+    if allow_negative_prices:
+        # Where prices may cross zero, a row of nothing but zeros is still a placeholder.
+        clean &= (low != 0) | (high != 0)
     for price in (bars.open, bars.close):
         clean &= low <= price
         clean &= price <= high
@@ -205,13 +208,14 @@ def _value_faults(bars: Bars, *, allow_negative_prices: bool) -> dict[Reason, Ma
     prices = np.stack((bars.open, bars.high, bars.low, bars.close))
     absent = np.isnan(prices)
     others = np.stack((bars.volume, bars.vwap))
-    nowhere = np.zeros(len(bars), np.bool_)
     negative = (bars.volume < 0) | (bars.trades < -1)
     return {
         Reason.EMPTY_ROW: absent.all(axis=0) & (np.isnan(bars.volume) | (bars.volume == 0)),
         Reason.MISSING_VALUE: absent.any(axis=0),
         Reason.NON_FINITE: np.isinf(prices).any(axis=0) | np.isinf(others).any(axis=0),
-        Reason.PRICE_NOT_POSITIVE: nowhere if allow_negative_prices else (prices <= 0).any(axis=0),
+        Reason.PRICE_NOT_POSITIVE: (prices == 0).all(axis=0)
+        if allow_negative_prices
+        else (prices <= 0).any(axis=0),
         Reason.NEGATIVE: negative if allow_negative_prices else negative | (bars.vwap < 0),
         Reason.OHLC: (
             (prices > bars.high * (1 + _ROUNDING * np.sign(bars.high))).any(axis=0)

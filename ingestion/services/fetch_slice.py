@@ -286,7 +286,7 @@ def _fetch_page(
         response = access.edge.send(request, depart=depart)
         large = len(response.body) > _LARGE_BODY
         with _DECODING if large else contextlib.nullcontext():
-            page = adapter.parse(query, response)
+            page = adapter.parse_page(query, response, token=token)
     tally.pages += 1
     tally.payload_bytes += page.payload_bytes
     tally.payload_sha = page.payload_sha
@@ -320,6 +320,7 @@ def _validate(
         max_bad_fraction=rules.max_bad_fraction,
         extended=_extended(facts),
         strict=claimed.validate,
+        allow_negative_prices=facts.may_be_negative,
     )
     refused = _refused(pages, bars, verdict)
     if verdict.failed:

@@ -22,7 +22,7 @@ class SeriesFacts:
     """Hold the identity of a series as a fetch needs it.
 
     `aliases` are the provider's names for the instrument, ascending in time. Without `has_volume`
-    whatever a provider sends as volume is noise.
+    whatever a provider sends as volume is noise. Prices of futures `may_be_negative`.
     """
 
     series_id: int
@@ -36,6 +36,7 @@ class SeriesFacts:
     anchor: Anchor
     listed_from: datetime | None
     has_volume: bool = True
+    may_be_negative: bool = False
 
     def query(self, start: datetime, end: datetime) -> BarQuery:
         """Ask for one window of this series, by the name that held when it begins."""
@@ -217,7 +218,7 @@ def ensure_account(provider: str, *, capabilities: Capabilities, egress: str) ->
 
 _FACTS = """
 SELECT s.id, s.provider, i.symbol, s.timeframe, s.adjustment, s.hours, s.anchor, i.venue,
-       i.listed_from, i.has_volume,
+       i.listed_from, i.has_volume, i.asset_class IN ('future', 'continuous'),
        coalesce((SELECT array_agg(p.vendor_symbol ORDER BY p.valid) FROM provider_symbol p
                  WHERE p.provider = s.provider AND p.instrument_id = i.id
                    AND NOT isempty(p.valid)), ARRAY[i.symbol]::varchar[]),
@@ -237,7 +238,7 @@ def load_facts(series_ids: Iterable[int]) -> dict[int, SeriesFacts]:
 
 
 def _facts(row: tuple[Any, ...]) -> SeriesFacts:
-    spellings, firsts, lasts = row[10:13]
+    spellings, firsts, lasts = row[11:14]
     none = [None] * len(spellings)
     return SeriesFacts(
         series_id=row[0],
@@ -250,6 +251,7 @@ def _facts(row: tuple[Any, ...]) -> SeriesFacts:
         venue=row[7],
         listed_from=midnight(row[8]),
         has_volume=row[9],
+        may_be_negative=row[10],
         aliases=tuple(
             Alias(spelling, midnight(first), midnight(last))
             for spelling, first, last in zip(spellings, firsts or none, lasts or none, strict=True)

@@ -156,6 +156,9 @@ def test_negative_prices_are_sound_where_they_are_allowed() -> None:
     assert check(lowered, allow_negative_prices=True).good is lowered
     verdict = check(with_row(lowered, 2, volume=-1.0), allow_negative_prices=True)
     assert verdict.reasons == [Reason.NEGATIVE]
+    nothing = dict.fromkeys(("open", "high", "low", "close", "volume"), 0.0)
+    verdict = check(with_row(lowered, 2, **nothing), allow_negative_prices=True)
+    assert verdict.reasons == [Reason.PRICE_NOT_POSITIVE]
 
 
 def test_rows_out_of_order_are_sorted_and_counted() -> None:

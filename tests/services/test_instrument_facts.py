@@ -83,10 +83,9 @@ def chart(rows: Sequence[tuple[int, float, float | None]], *, granularity: str) 
     return Response(status=200, headers={}, body=orjson.dumps(body), received_at=NOW)
 
 
-def fetch(claimed: Claimed, answer: Callable[[Request], Response]) -> tuple[Fetched, list[str]]:
-    """Fetch a claim from yahoo; return the result and the symbols asked for."""
-    edge = RecordingEdge(answer)
-    got = fetch_slice(
+def ask_yahoo(claimed: Claimed, edge: RecordingEdge) -> Any:
+    """Fetch a claim over an edge, whatever comes of it."""
+    return fetch_slice(
         claimed,
         load_facts([claimed.series_id])[claimed.series_id],
         access=access(edge, provider="yahoo"),
@@ -95,6 +94,12 @@ def fetch(claimed: Claimed, answer: Callable[[Request], Response]) -> tuple[Fetc
         permit=FOR_EVER,
         stopped=lambda _: False,
     )
+
+
+def fetch(claimed: Claimed, answer: Callable[[Request], Response]) -> tuple[Fetched, list[str]]:
+    """Fetch a claim from yahoo; return the result and the symbols asked for."""
+    edge = RecordingEdge(answer)
+    got = ask_yahoo(claimed, edge)
     assert isinstance(got, Fetched), got
     return got, [unquote(one.url.rsplit("/", 1)[1]) for one in edge.requests]
 
@@ -204,6 +209,18 @@ def test_an_instrument_without_volume_has_none_whatever_is_sent() -> None:
     assert asked == ["^VIX"]
     worker.finish(got)
     assert sql("SELECT close, volume FROM bar ORDER BY ts") == [(13.0, None), (13.0, None)]
+
+
+def test_the_price_of_a_future_may_fall_below_zero() -> None:
+    """Crude oil did; of a stock such a bar is refused."""
+    april = {**JANUARY, "start": day("2020-04-20"), "end": day("2020-04-21")}
+    below = chart([(us("2020-04-20T13:30") // 10**6, -37.63, 5.0)], granularity="1d")
+    oil = Worker.of(open_running("CL", **april))
+    oil.finish(fetch(oil.claim_one(), lambda _: below)[0])
+    assert sql("SELECT close FROM bar") == [(-37.63,)]
+    stock = Worker.of(open_running("AAPL", **april))
+    refused = ask_yahoo(stock.claim_one(), RecordingEdge(lambda _: below))
+    assert [row.reason for row in refused.refused] == ["price_not_positive"]
 
 
 def test_minutes_before_and_after_a_regular_session_are_left_out() -> None:
