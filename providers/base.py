@@ -125,6 +125,13 @@ class Adapter(ABC):
         Rows keep the provider's order; nothing is dropped, sorted or repaired here.
         """
 
+    def parse_page(self, query: BarQuery, response: Response, *, token: str | None) -> Page:
+        """Read the answer to `build_request` with the same token.
+
+        For providers whose further pages are of another kind; to all others a page is a page.
+        """
+        return self.parse(query, response)
+
     def fetch_page(
         self,
         query: BarQuery,
@@ -136,7 +143,7 @@ class Adapter(ABC):
     ) -> Page:
         """Fetch and parse one page; local providers override this and ignore the edge."""
         request = self.build_request(query, token=token, credentials=credentials, base_url=base_url)
-        return self.parse(query, edge.send(request))
+        return self.parse_page(query, edge.send(request), token=token)
 
     def capability_for(self, query: BarQuery) -> SeriesCapability:
         """Return what the provider declares for the query's series.

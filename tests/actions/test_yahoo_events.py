@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
+from providers.errors import PayloadError
 from providers.http import HttpEdge
 from providers.instruments import ActionKind, CorporateAction
 from providers.registry import get_adapter
@@ -116,7 +117,7 @@ def test_a_window_in_the_past_asks_for_the_splits_after_it() -> None:
         asked, token=first.next_token, credentials=Credentials(), base_url="http://localhost"
     )
     assert (request.params["interval"], request.params["period2"]) == ("3mo", "9999999999")
-    second = adapter.parse(
+    second = adapter.parse_page(
         asked,
         chart(
             today="2020-11-20",
@@ -124,9 +125,17 @@ def test_a_window_in_the_past_asks_for_the_splits_after_it() -> None:
             dividends={"2014-05-08": 0.1175, "2014-08-07": 0.1175},
             splits={"2014-06-09": "7:1", "2020-08-31": "4:1"},
         ),
+        token=first.next_token,
     )
     assert second.actions == (dividend("2014-05-08", 3.29),)
     assert (len(second.bars), second.next_token) == (0, None)
+
+
+def test_longer_bars_than_asked_for_are_no_second_page() -> None:
+    """What nobody asked for is an error; taken for a page of events it would prove absences."""
+    answer = chart(today="2020-11-20", interval="3mo", dividends={}, splits={})
+    with pytest.raises(PayloadError, match="3mo bars where 1d was asked"):
+        get_adapter("yahoo").parse_page(query("2014-01-01", "2014-07-01"), answer, token=None)
 
 
 def test_a_reverse_split_and_a_split_of_the_dividends_own_day() -> None:

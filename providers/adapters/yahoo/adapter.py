@@ -119,9 +119,6 @@ class Yahoo(Adapter):
     def parse(self, query: BarQuery, response: Response) -> Page:
         """Read a chart answer; rows keep yahoo's order."""
         result = _result(query.vendor_symbol, query.timeframe, response)
-        if result.meta.data_granularity == _EVENTS_INTERVAL:
-            actions = read_dividends(query, result.events, result.meta)
-            return _page(Bars.empty(), response, actions=actions)
         _check_granularity(query, result.meta)
         rows = read_rows(query, result)
         actions, complete = _actions(query, result)
@@ -132,6 +129,14 @@ class Yahoo(Adapter):
             actions=actions,
             next_token=None if complete else _EVENTS_TOKEN,
         )
+
+    def parse_page(self, query: BarQuery, response: Response, *, token: str | None) -> Page:
+        """Read bars, or of the second page the dividends alone."""
+        if token is None:
+            return self.parse(query, response)
+        result = _result(query.vendor_symbol, query.timeframe, response)
+        actions = read_dividends(query, result.events, result.meta)
+        return _page(Bars.empty(), response, actions=actions)
 
     def guess_listing(self, vendor_symbol: str) -> Listing | None:
         """Read suffix and prefix, or the code of a futures contract."""
