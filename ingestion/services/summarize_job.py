@@ -19,6 +19,7 @@ from ingestion.store import attempt_reads, job_reads, series_reads
 from ingestion.store.attempt_reads import AttemptTotals
 from ingestion.store.job_reads import JobRow, SliceTally
 from ingestion.store.series_reads import BarCount, SeriesRow
+from providers.registry import FILES
 from providers.types import Hours
 
 MOST_SYMBOLS_NAMED = 20
@@ -192,6 +193,8 @@ def _next_command(job: JobRow, *, spec: JobSpec, series: tuple[SeriesSummary, ..
 
 def _same_again(spec: JobSpec) -> str:
     """Spell the request once more: it asks only for what is still lacking."""
+    if spec.provider.startswith(FILES):
+        return f"mdc import {spec.provider.removeprefix(FILES)}"
     # Beyond a handful of symbols an update of all that is stored is what a person can type.
     verb = "update" if _are_many(spec) else f"backfill {spec.provider}"
     command = f"mdc {verb} {_named(spec)} --start {_spell(spec.start)}"

@@ -266,12 +266,16 @@ def _check_format(one: FileFormat) -> None:
         raise BadLayout("skip_lines is not negative")
     if not one.header and any(not place.isdecimal() for place in one.columns.values()):
         raise BadLayout("without a header, columns are named by their number from 1")
-    try:
-        codecs.lookup(one.encoding)
-    except LookupError:
-        raise BadLayout(f"unknown encoding {one.encoding!r}; write one such as latin-1") from None
+    _check_encoding(one.encoding)
     _check_times(one)
     NamePattern.parse(one.name)
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise BadLayout(f"unknown encoding {encoding!r}; write one such as latin-1") from None
 
 
 def _check_times(one: FileFormat) -> None:
