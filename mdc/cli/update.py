@@ -138,7 +138,8 @@ def update(
     stays = wait and not draft
     watch = begin_watch(verbose=verbose, progress_file=progress_file, stays=stays)
     with stay(watch):
-        done = [_update(one, now=now, draft=draft) for one in requests]
+        alone = len(requests) == 1
+        done = [_update(one, now=now, draft=draft, alone=alone) for one in requests]
         code = _finish(done, watch=watch if stays else None, as_json=as_json)
         raise click.exceptions.Exit(code)
 
@@ -180,14 +181,15 @@ def _asked(
     ]
 
 
-def _update(request: JobRequest, *, now: datetime, draft: bool) -> Updated | Refused:
+def _update(request: JobRequest, *, now: datetime, draft: bool, alone: bool) -> Updated | Refused:
+    """Begin one update; unless it is `alone`, its refusal does not keep the others from theirs."""
     try:
         return update_series(
             request, now=now, actor=current_actor(), egress=settings.EGRESS, draft=draft
         )
     except Exception as error:
         spoken = speak(error)
-        if spoken is None:
+        if spoken is None or alone:
             raise
         return Refused(request.provider, spoken.format_message())
 
