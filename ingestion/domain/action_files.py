@@ -18,6 +18,7 @@ from typing import Final
 
 from ingestion.domain.errors import BadRequest
 from providers.instruments import ActionKind, CorporateAction
+from providers.rounding import roundest
 
 _COLUMNS: Final = ("symbol", "ex_date", "kind", "value", "currency")
 _SURPLUS: Final = ""
@@ -25,7 +26,6 @@ _REQUIRED: Final = ("ex_date", "kind", "value")
 # LEAN prints seven decimals, some of them padded by a zero.
 _LEAN_ERROR: Final = 0.5e-7
 _LEAN_FIELDS: Final = 4
-_MOST_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def _changes(
         # The ratio of prices is in old shares, a dividend in those of its own day.
         close = earlier.close / ratio
         yield CorporateAction(
-            ex_date, ActionKind.DIVIDEND, _roundest(close * (1 - high), close * (1 - low))
+            ex_date, ActionKind.DIVIDEND, roundest(close * (1 - high), close * (1 - low))
         )
     elif low > 1:
         raise ValueError("its price factor is larger than that of the next line")
@@ -224,14 +224,4 @@ def _quotient(above: float, below: float) -> tuple[float, float]:
 
 def _round_ratio(low: float, high: float) -> float:
     """Return the roundest ratio between two bounds; a reverse split is 1 by a round number."""
-    return 1 / _roundest(1 / high, 1 / low) if high < 1 else _roundest(low, high)
-
-
-def _roundest(low: float, high: float) -> float:
-    """Return the number of fewest decimals between two bounds."""
-    middle = (low + high) / 2
-    for digits in range(_MOST_DIGITS):
-        rounded = round(middle, digits)
-        if low <= rounded <= high:
-            return rounded
-    return middle
+    return 1 / roundest(1 / high, 1 / low) if high < 1 else roundest(low, high)

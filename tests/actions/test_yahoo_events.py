@@ -81,22 +81,41 @@ def split(day: str, ratio: float) -> CorporateAction:
 
 
 def test_dividends_are_given_in_the_shares_of_their_own_day() -> None:
-    """The window reaches to the present, so every later split is in the answer."""
+    """The window reaches to the present, so every later split is in the answer.
+
+    What yahoo rounded to six decimals is the roundest amount that prints so.
+    """
     answer = chart(
         today="2020-11-20",
         interval="1d",
-        dividends={"2014-05-08": 0.1175, "2014-08-07": 0.1175, "2020-11-06": 0.205},
-        splits={"2014-06-09": "7:1", "2020-08-31": "4:1"},
+        dividends={
+            "1987-05-11": 0.000536,
+            "2013-02-07": 0.094643,
+            "2014-05-08": 0.1175,
+            "2014-08-07": 0.1175,
+            "2020-11-06": 0.205,
+        },
+        splits={
+            "1987-06-16": "2:1",
+            "2000-06-21": "2:1",
+            "2005-02-28": "2:1",
+            "2014-06-09": "7:1",
+            "2020-08-31": "4:1",
+        },
     )
-    page = get_adapter("yahoo").parse(query("2014-01-01", "2020-11-21"), answer)
+    page = get_adapter("yahoo").parse(query("1987-01-01", "2020-11-21"), answer)
     assert page.next_token is None
-    assert set(page.actions) == {
+    assert {one for one in page.actions if one.ex_date.year != 1987} == {
+        split("2000-06-21", 2),
+        split("2005-02-28", 2),
+        dividend("2013-02-07", 2.65),
         dividend("2014-05-08", 3.29),
         dividend("2014-08-07", 0.47),
         dividend("2020-11-06", 0.205),
         split("2014-06-09", 7),
         split("2020-08-31", 4),
     }
+    assert dividend("1987-05-11", 0.12) in page.actions, "six decimals hide what was declared"
 
 
 def test_a_window_in_the_past_asks_for_the_splits_after_it() -> None:

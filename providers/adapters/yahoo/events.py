@@ -20,11 +20,12 @@ from providers.adapters.yahoo.rows import exchange_dates
 from providers.adapters.yahoo.wire import DividendEvent, Events, Meta
 from providers.instants import from_us, to_us
 from providers.instruments import ActionKind, CorporateAction
+from providers.rounding import roundest
 from providers.types import BarQuery
 
 _SECOND_US: Final = 1_000_000
-# What yahoo prints has six decimals; more digits than this come from undoing the splits.
-_DIGITS: Final = 6
+# Yahoo prints six decimals: Apple's 0.12 of 1987 reads 0.000536 after splits of 224:1.
+_PRINTED: Final = 0.5e-6
 
 
 def read_splits(query: BarQuery, events: Events, meta: Meta) -> tuple[CorporateAction, ...]:
@@ -46,7 +47,7 @@ def read_dividends(query: BarQuery, events: Events, meta: Meta) -> tuple[Corpora
         CorporateAction(
             from_us(day).date(),
             ActionKind.DIVIDEND,
-            round(one.amount * math.prod(r for when, r in splits if when > day), _DIGITS),
+            _undone(one.amount, math.prod(ratio for when, ratio in splits if when > day)),
             one.currency or meta.currency or "",
         )
         for day, one in _dividends(events, meta)
@@ -76,6 +77,13 @@ def _dividends(events: Events, meta: Meta) -> list[tuple[int, DividendEvent]]:
     sent = [one for one in events.dividends.values() if one.amount > 0]
     days = _days([one.date for one in sent], meta)
     return sorted(zip(days, sent, strict=True), key=lambda pair: pair[0])
+
+
+def _undone(amount: float, ratio: float) -> float:
+    """Multiply by the splits since; of all amounts that print alike the roundest was declared."""
+    if ratio == 1:
+        return amount
+    return roundest((amount - _PRINTED) * ratio, (amount + _PRINTED) * ratio)
 
 
 def _days(seconds: list[int], meta: Meta) -> list[int]:
