@@ -45,6 +45,10 @@ FIRST = ("--start", "2024-01-01")
             "yahoo does not serve bars of 4h",
         ),
         (
+            ("update", "yahoo", "--symbols", "A", "--timeframes", "4h"),
+            "mdc: yahoo does not serve bars of 4h",
+        ),
+        (
             ("backfill", "synthetic", "--symbols", "A", *FIRST, "--venue", "NOPE"),
             "unknown venue 'NOPE'",
         ),
