@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -18,11 +18,15 @@ from ingestion.services.reset_state import reset_state
 from ingestion.store import audit, instruments
 from ingestion.store.instrument_facts import DEFAULT_VENUE
 from ingestion.store.instruments import InstrumentRow, NameRow, NameTaken, StoredExtent
+from ingestion.store.storable import storable_text
 from ingestion.store.venues import ensure_venue_sessions
 from providers.instruments import AssetClass, Listing
-from providers.reference import find_symbol
-from providers.reference.spellings import read_contract_symbol
+from providers.reference import VENDORS, find_symbol, find_vendor_symbol
+from providers.reference.contracts import read_contract
+from providers.reference.spellings import read_contract_symbol, read_yahoo_symbol
+from providers.registry import get_adapter
 from providers.sessions import Sessions
+from providers.venues import UnknownVenue
 
 _LONGEST = {"name": 200, "currency": 8, "underlying": 64}
 # A session's bars may be stamped on the day before or after its date.
@@ -76,10 +80,9 @@ def add_symbol(
     word = _checked(word)
     with transaction.atomic():
         row = instruments.find_instrument(symbol, lock=True)
-        before = row.facts if row else _presumed(symbol)
-        after = heard(before, stated.listing, by="provider") if stated else before
-        after = completed(told(after, word), venue=DEFAULT_VENUE)
-        _check(symbol, after)
+        before = row.facts if row else _presumed(symbol, venue=word.listing.venue)
+        after = completed(told(_heard(before, stated), word), venue=DEFAULT_VENUE)
+        _check(symbol, after, stated=stated)
         if row is None:
             row = instruments.make_instrument(symbol, after)
             if row is None:
@@ -125,17 +128,59 @@ def known_instrument(symbol: str, *, actor: Actor) -> InstrumentRow | None:
     return instruments.find_instrument(symbol, lock=True)
 
 
-def _presumed(symbol: str) -> Facts:
-    """Return what is known of a symbol that is not stored."""
+def _presumed(symbol: str, *, venue: str) -> Facts:
+    """Return what is known of a symbol that is not stored, at the venue given if there is one."""
+    _check_canonical(symbol)
     known = find_symbol(symbol)
     if known is None:
-        guess = read_contract_symbol(symbol)
-        return Facts(guess or Listing(), facts_from="guess")
-    if known.symbol != symbol:
+        guess = read_contract_symbol(symbol) or read_yahoo_symbol(symbol)
+        facts = Facts(guess or Listing(), facts_from="guess")
+    else:
+        facts = Facts(known.listing, facts_from="reference", underlying=known.underlying)
+    theirs = facts.listing.venue
+    if venue and theirs and not _same_hours(sessions_for(venue), sessions_for(theirs)):
+        # Where it trades at other hours, it is something else of the same name.
+        return Facts(Listing(), facts_from="guess")
+    return facts
+
+
+def _check_canonical(symbol: str) -> None:
+    """Refuse another spelling of what the reference knows, which would be stored twice."""
+    known = find_symbol(symbol)
+    if known is None:
+        named = [(one, find_vendor_symbol(one, symbol)) for one in VENDORS]
+        for provider, other in named:
+            if other is not None:
+                raise BadRequest(
+                    f"{symbol} is {provider}'s name of {other.symbol}; add {other.symbol}, which"
+                    f" {provider} is asked for by that name",
+                    field="symbol",
+                )
+        contract = read_contract(symbol)
+        if contract and contract.year is None and read_contract_symbol(symbol):
+            years = " or ".join(one.symbol for one in contract.decades())
+            raise BadRequest(
+                f"{symbol} may be one of several contracts; write {years}", field="symbol"
+            )
+    elif known.symbol != symbol:
         raise BadRequest(
             f"{symbol} is another way to write {known.symbol}; add that", field="symbol"
         )
-    return Facts(known.listing, facts_from="reference", underlying=known.underlying)
+
+
+def _heard(facts: Facts, stated: Stated | None) -> Facts:
+    """Hear a provider, and where it says nothing what its spelling says."""
+    if stated is None:
+        return facts
+    listing = stated.listing
+    listing = replace(
+        listing,
+        name=storable_text(listing.name)[: _LONGEST["name"]],
+        currency=storable_text(listing.currency)[: _LONGEST["currency"]],
+    )
+    facts = heard(facts, listing, by="provider")
+    guess = get_adapter(stated.provider).guess_listing(stated.vendor_symbol)
+    return heard(facts, guess, by="guess") if guess else facts
 
 
 def _checked(word: UserWord) -> UserWord:
@@ -147,9 +192,18 @@ def _checked(word: UserWord) -> UserWord:
     return word
 
 
-def _check(symbol: str, facts: Facts) -> None:
+def _check(symbol: str, facts: Facts, *, stated: Stated | None) -> None:
     listing = facts.listing
-    sessions_for(listing.venue)
+    try:
+        sessions_for(listing.venue)
+    except UnknownVenue:
+        if stated is None or stated.listing.venue != listing.venue:
+            raise
+        raise BadRequest(
+            f"{stated.provider} says that {symbol} trades at {listing.venue}, of which no calendar"
+            " is known; say --venue with an exchange that keeps the same hours",
+            field="venue",
+        ) from None
     first, end = listing.listed_from, listing.delisted_on
     if first is not None and end is not None and first >= end:
         raise BadRequest(

@@ -56,7 +56,9 @@ def listing_of(symbol: str) -> Listing:
 def yahoo_meta(symbol: str, *, venue: str) -> dict[str, object]:
     """Return the part of a chart's meta that says what the instrument is."""
     listing = listing_of(symbol)
-    code, exchange = _YAHOO_EXCHANGES.get(listing.venue or venue, ("NYQ", "NYSE"))
+    # Where yahoo no longer says which exchange it was, it names itself.
+    unsaid = ("YHD", "YHD") if listing.venue else ("NYQ", "NYSE")
+    code, exchange = _YAHOO_EXCHANGES.get(listing.venue or venue, unsaid)
     meta: dict[str, object] = {
         "currency": listing.currency or "USD",
         "exchangeName": code,

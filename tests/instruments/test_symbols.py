@@ -130,6 +130,9 @@ def test_a_symbol_is_added_from_the_reference_and_corrected_by_a_person(
         (("NEW", "--from", "nobody"), "unknown provider"),
         (("NEW", "--from", "synthetic"), "states no facts"),
         (("ESZ13",), "ESZ2013"),
+        (("ESZ3",), "ESZ2013 or ESZ2023"),
+        (("ES=F",), "add ES"),
+        (("BRK-B",), "add BRK.B"),
         ((" NEW",), "spaces"),
     ],
 )
@@ -140,6 +143,14 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(
     refused = run("symbols", "add", *words)
     assert (refused.exit_code, says in refused.stderr) == (2, True), refused.stderr
     assert rows("SELECT 1 FROM instrument WHERE symbol LIKE '%%NEW'") == []
+
+
+def test_a_symbol_of_other_hours_is_another_instrument(run_json: RunJson) -> None:
+    """Nothing of AT&T is said of a T in London; XNYS for a Nasdaq stock changes only that."""
+    london = run_json("symbols", "add", "T", "--venue", "XLON", "--json")
+    assert (london["name"], london["venue"], london["facts_from"]) == ("", "XLON", "user")
+    cisco = run_json("symbols", "add", "CSCO", "--venue", "XNYS", "--json")
+    assert (cisco["name"], cisco["listed_from"]) == ("Cisco Systems", "1990-02-16")
 
 
 def test_what_stored_bars_contradict_is_refused_or_judged_anew(run: Run) -> None:
@@ -219,6 +230,9 @@ def test_a_provider_is_asked_for_the_facts(
     added = run_json("symbols", "add", "6999.T", "--from", "yahoo", "--json")
     assert (added["venue"], added["currency"], added["facts_from"]) == ("XTKS", "JPY", "provider")
     assert names("6999.T", "yahoo") == [("6999.T", None, None)]
+    # Yahoo does not say where it trades, but its spelling does.
+    unsaid = run_json("symbols", "add", "6997.ST", "--from", "yahoo", "--json")
+    assert (unsaid["venue"], unsaid["currency"]) == ("XSTO", "SEK")
     other = run_json("symbols", "add", "KOA", "--from", "yahoo", "--as", "6998.T", "--json")
     assert other["venue"] == "XTKS"
     assert names("KOA", "yahoo") == [("6998.T", None, None)]
@@ -226,7 +240,9 @@ def test_a_provider_is_asked_for_the_facts(
     assert (stock["name"], stock["venue"], stock["listed_from"]) == ("Mine", "XNAS", "2010-06-29")
     again = run_json("symbols", "add", "TSLA", "--from", "yahoo", "--json")
     assert (again["name"], again["facts_from"]) == ("Mine", "user")
-    assert [one["symbol"] for one in provider.control.log()] == ["6999.T", "6998.T", "TSLA", "TSLA"]
+    assert [one["symbol"] for one in provider.control.log()] == [
+        *("6999.T", "6997.ST", "6998.T", "TSLA", "TSLA")
+    ]
     refused = run("symbols", "add", "NOPE1", "--from", "yahoo")
     assert (refused.exit_code, "does not know the symbol" in refused.stderr) == (1, True)
     assert rows("SELECT 1 FROM instrument WHERE symbol = 'NOPE1'") == []
