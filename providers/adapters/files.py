@@ -224,10 +224,7 @@ def _page_end(at: NDArray[np.int64], first: int) -> int:
 
 
 def _cut(found: FoundRows, rows: slice) -> FoundRows:
-    part = found.part
-    numbers = {role: values[rows] for role, values in part.numbers.items()}
-    cut = Part(part.at[rows], part.ts[rows], numbers, part.row[rows])
-    return FoundRows(cut, found.owner[rows], found.files)
+    return FoundRows(found.part.take(rows), found.owner[rows], found.files)
 
 
 def _bars(part: Part) -> Bars:

@@ -7,10 +7,9 @@ row before it is. Validation refuses both, with a reason.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +32,6 @@ from providers.venues import KNOWN_FROM, KNOWN_UNTIL
 Rows = NDArray[np.int64]
 
 STAMPS_ONLY: Final = ("ts", "date", "time", "symbol", "timeframe")
-# Larger files are kept in an unnamed temporary file, whose pages the system may drop.
-SPILL_BYTES: Final = 64 * 1024 * 1024
 _EARLIEST: Final = int(np.datetime64(KNOWN_FROM, "us").astype(np.int64))
 _LATEST: Final = int(np.datetime64(KNOWN_UNTIL, "us").astype(np.int64))
 
@@ -68,6 +65,20 @@ class Part:
         """Return the size of all columns."""
         return sum(one.nbytes for one in (self.at, self.ts, self.row, *self.numbers.values()))
 
+    def window(self, start: int, end: int) -> Part:
+        """Return the rows that are found in [start, end), as views."""
+        first, last = np.searchsorted(self.at, (start, end))
+        return self.take(slice(int(first), max(int(first), int(last))))
+
+    def take(self, rows: NDArray[np.intp] | slice) -> Part:
+        """Select rows."""
+        return Part(
+            at=self.at[rows],
+            ts=self.ts[rows],
+            numbers={role: values[rows] for role, values in self.numbers.items()},
+            row=self.row[rows],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -81,12 +92,15 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Hold a file's series; `spilled` says that the columns are on disk."""
+    """Hold a file's series, and where the rows of each lie."""
 
     parts: dict[FileSeries, Part]
     extents: dict[FileSeries, Extent]
-    nbytes: int
-    spilled: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Return the size of all columns."""
+        return sum(part.nbytes for part in self.parts.values())
 
 
 def decode(listed: Listed, *, provider: str, stamps_only: bool = False) -> Decoded:
@@ -125,12 +139,7 @@ def decode(listed: Listed, *, provider: str, stamps_only: bool = False) -> Decod
             provider=provider,
             file=listed.relative,
         ) from None
-    extents = {key: extent_of(key, part) for key, part in parts.items()}
-    nbytes = sum(part.nbytes for part in parts.values())
-    spills = nbytes > SPILL_BYTES and not stamps_only
-    return Decoded(
-        parts=_spill(parts) if spills else parts, extents=extents, nbytes=nbytes, spilled=spills
-    )
+    return Decoded(parts, {key: extent_of(key, part) for key, part in parts.items()})
 
 
 def extent_of(key: FileSeries, part: Part) -> Extent:
@@ -263,14 +272,14 @@ def _split(listed: Listed, symbols: _Coded, frames: _Coded, whole: Part) -> dict
     if single and (np.diff(whole.at) >= 0).all():
         return {_series(listed, symbols.names[0], frames.names[0]): whole}
     order = np.lexsort((whole.at, group))
+    ordered = whole.take(order)
     edges = np.flatnonzero(np.diff(group[order], prepend=-1))
     bounds = np.append(edges, len(order))
     found: dict[FileSeries, Part] = {}
     for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        rows = order[start:end]
-        symbol, frame = divmod(int(group[rows[0]]), len(frames.names))
+        symbol, frame = divmod(int(group[order[start]]), len(frames.names))
         key = _series(listed, symbols.names[symbol], frames.names[frame])
-        part = _take(whole, rows)
+        part = ordered.take(slice(start, end))
         # "1d" and "1D" in one column are the same series.
         found[key] = join_parts([found[key], part]) if key in found else part
     return found
@@ -286,15 +295,6 @@ def _series(listed: Listed, symbol: str, frame: str) -> FileSeries:
         adjustment=form.adjustment,
         hours=form.hours if intraday else Hours.REGULAR,
         anchor=form.anchor if intraday else Anchor.OPEN,
-    )
-
-
-def _take(part: Part, rows: NDArray[np.intp] | slice) -> Part:
-    return Part(
-        at=part.at[rows],
-        ts=part.ts[rows],
-        numbers={role: values[rows] for role, values in part.numbers.items()},
-        row=part.row[rows],
     )
 
 
@@ -314,31 +314,3 @@ def join_parts(parts: list[Part]) -> Part:
         },
         row=np.concatenate([part.row for part in parts])[order],
     )
-
-
-def _spill(parts: dict[FileSeries, Part]) -> dict[FileSeries, Part]:
-    """Move columns to a temporary file without a name, mapped into memory."""
-    arrays: list[NDArray[Any]] = []
-    for part in parts.values():
-        arrays += [part.at, part.ts, part.row, *part.numbers.values()]
-    with tempfile.TemporaryFile(prefix="mdc-files-") as file:
-        offsets = []
-        for array in arrays:
-            offsets.append(file.tell())
-            file.write(np.ascontiguousarray(array).data)
-        file.flush()
-        mapped = iter(
-            [
-                np.memmap(file, dtype=array.dtype, mode="r", offset=offset, shape=array.shape)
-                for array, offset in zip(arrays, offsets, strict=True)
-            ]
-        )
-        return {
-            key: Part(
-                at=next(mapped),
-                ts=next(mapped),
-                row=next(mapped),
-                numbers={role: next(mapped) for role in part.numbers},
-            )
-            for key, part in parts.items()
-        }

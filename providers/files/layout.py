@@ -205,6 +205,8 @@ def _normal(table: Mapping[str, Any]) -> dict[str, Any]:
         normal["columns"] = {role: at for role, at in places.items() if role not in ("", "_")}
     elif isinstance(columns, Mapping):
         normal["columns"] = {role: str(header) for role, header in columns.items()}
+    if normal.get("delimiter") in ("tab", "\\t"):
+        normal["delimiter"] = "\t"
     if isinstance(normal.get("nulls"), list | tuple):
         # A cell without anything in it is never a value.
         normal["nulls"] = ["", *normal["nulls"]]

@@ -157,19 +157,9 @@ class SourceView:
                 return None
         if known is not None and not _overlaps(known.get(key), start, end):
             return None
-        part = self._cache.file(listed, provider=self.source.provider).parts.get(key)
-        if part is None:
-            return None
-        first, last = np.searchsorted(part.at, (start, end))
-        if first >= last:
-            return None
-        rows = slice(int(first), int(last))
-        return Part(
-            part.at[rows],
-            part.ts[rows],
-            {role: values[rows] for role, values in part.numbers.items()},
-            part.row[rows],
-        )
+        part = self._cache.file(listed, provider=self.source.provider).get(key)
+        found = None if part is None else part.window(start, end)
+        return found if found is not None and len(found.at) else None
 
     def _candidates(self, key: FileSeries) -> Iterator[Listed]:
         """Yield the files that may hold a series, by what is declared of them."""

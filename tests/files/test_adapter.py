@@ -187,7 +187,7 @@ def test_another_content_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_the_least_used_files_are_let_go(tmp_path: Path) -> None:
-    """A small cache serves the same rows as a large one."""
+    """A small cache serves the same rows as a large one, and reads what it has moved to disk."""
     for at in range(6):
         write(tmp_path / f"S{at}_1d.csv", *(f"2024-03-{day:02},{at},9,0,1,1" for day in (1, 4, 5)))
     cache = FileCache(memory_bytes=300)
@@ -195,17 +195,28 @@ def test_the_least_used_files_are_let_go(tmp_path: Path) -> None:
     for at in [0, 1, 2, 3, 4, 5, 0, 3]:
         bars = fetch(adapter, query_of(f"S{at}", "1d")).bars
         assert bars.open.tolist() == [at] * 3
-    assert len(cache._files) == 1
+    assert cache.held() == (1, 5)
+    tiny = FileCache(memory_bytes=0, disk_bytes=500)
+    for at in [0, 1, 2, 3, 4, 5, 0, 3]:
+        bars = fetch(adapter_of(tmp_path, cache=tiny), query_of(f"S{at}", "1d")).bars
+        assert bars.open.tolist() == [at] * 3
+    assert tiny.held() == (0, 2)
 
 
-def test_a_large_file_is_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Columns that are mapped from disk hold what was read."""
-    monkeypatch.setattr("providers.files.decode.SPILL_BYTES", 100)
+def test_a_window_of_a_file_on_disk_is_that_window(tmp_path: Path) -> None:
+    """Only the rows that are asked for are read back."""
     write(tmp_path / "A_1d.csv", *(f"2024-03-{day:02},{day},99,0,1,1" for day in range(1, 29)))
-    cache = FileCache()
-    bars = fetch(adapter_of(tmp_path, cache=cache), query_of("A", "1d")).bars
-    assert bars.open.tolist() == list(range(1, 29))
-    assert [one.spilled for one in cache._files.values()] == [True]
+    adapter = adapter_of(tmp_path, cache=FileCache(memory_bytes=0))
+    for _ in range(2):
+        for first, last in ((1, 28), (5, 9), (9, 9), (20, 28)):
+            query = query_of(
+                "A",
+                "1d",
+                start=datetime(2024, 3, first, tzinfo=UTC),
+                end=datetime(2024, 3, last, tzinfo=UTC),
+            )
+            bars = fetch(adapter, query).bars
+            assert bars.open.tolist() == list(range(first, last))
 
 
 BAD_FILES: list[tuple[str, bytes, str]] = [

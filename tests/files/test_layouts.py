@@ -60,6 +60,15 @@ CASES: list[tuple[str, str, str, str, Mapping[str, Any], list[str]]] = [
         MINUTES,
     ),
     (
+        "tabs, spelled out",
+        "A_1m.tsv",
+        "time\topen\thigh\tlow\tclose\tvolume\n"
+        "2024.03.08 14:30\t{0}\n2024.03.08 14:31\t{1}\n2024.03.11 13:30\t{2}",
+        "1m",
+        {"delimiter": "tab"},
+        MINUTES,
+    ),
+    (
         "date and time in two columns, no header, semicolons",
         "A.txt",
         "20240308;14:30:00;{0}\n20240308;14:31:00;{1}\n20240311;13:30:00;{2}",
@@ -166,7 +175,8 @@ def test_stamps_are_read_however_they_are_written(
     stamps: list[str],
 ) -> None:
     """Each way of writing the same three bars gives them in order, labelled alike."""
-    rows = [row.replace(",", ";") if ";" in text else row for row in ROWS]
+    mark = next((one for one in (";", "\t") if one in text), ",")
+    rows = [row.replace(",", mark) for row in ROWS]
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(text.format(*rows))
