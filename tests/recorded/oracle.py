@@ -36,6 +36,8 @@ class Stated:
     symbol: str
     timeframe: str
     files: tuple[str, ...]
+    hours: str = "regular"
+    adjustment: str = "raw"
     ends: bool = False
     since: str = ""
     until: str = "9999"
@@ -47,9 +49,10 @@ class Stated:
     volume: bool = True
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, ...]:
         """Return what names the series."""
-        return f"files:{self.source}", self.symbol, self.timeframe
+        provider = f"files:{self.source}"
+        return provider, self.symbol, self.timeframe, self.adjustment, self.hours
 
 
 @dataclass
@@ -66,12 +69,12 @@ def judge(stated: Stated, folder: Path) -> Judged:
     judged = Judged()
     seen: dict[datetime, list[Row]] = {}
     for name in stated.files:
-        for text in _read(folder / name):
-            stamp = _stamp(text["ts"], stated)
-            if not stated.since <= stamp.date().isoformat() < stated.until:
+        for written, *cells in _read(folder / name):
+            if not stated.since <= written[:10] < stated.until:
                 continue
             judged.rows += 1
-            row = _numbers(text, volume=stated.volume)
+            stamp = _stamp(written, stated)
+            row = _numbers(cells, volume=stated.volume)
             reason = _fault(stamp, row, stated)
             if reason:
                 judged.refused[stamp, reason] += 1
@@ -85,9 +88,11 @@ def judge(stated: Stated, folder: Path) -> Judged:
     return judged
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def _read(path: Path) -> list[list[str]]:
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(newline="") as lines:
-        return list(csv.DictReader(lines))
+        header, *rows = csv.reader(lines)
+    assert header[:6] == ["ts", "open", "high", "low", "close", "volume"]
+    return [row[:6] for row in rows]
 
 
 def _stamp(text: str, stated: Stated) -> datetime:
@@ -99,23 +104,31 @@ def _stamp(text: str, stated: Stated) -> datetime:
     return written.astimezone(UTC) - step
 
 
-def _numbers(text: dict[str, str], *, volume: bool) -> Row:
-    def number(name: str) -> float:
-        try:
-            return float(text[name])
-        except ValueError:
-            return math.nan
+def _numbers(cells: list[str], *, volume: bool) -> Row:
+    opened, high, low, close, last = map(_number, cells)
+    return opened, high, low, close, last if volume else math.nan
 
-    last = number("volume") if volume else math.nan
-    return number("open"), number("high"), number("low"), number("close"), last
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 def _fault(stamp: datetime, row: Row, stated: Stated) -> str:
     """Name what is wrong with a row by itself, in the order in which mdc names it."""
-    moment = stamp.isoformat()[:16]
-    if moment in stated.off_session or moment[:10] in stated.off_session:
-        return "off_grid"
-    prices, volume = row[:4], row[4]
+    if stated.off_session:
+        moment = stamp.isoformat()[:16]
+        if moment in stated.off_session or moment[:10] in stated.off_session:
+            return "off_grid"
+    opened, high, low, close, volume = row
+    if 0 < low <= opened <= high < math.inf and low <= close <= high and not volume < 0:
+        return ""
+    return _value_fault(row[:4], volume)
+
+
+def _value_fault(prices: tuple[float, ...], volume: float) -> str:
     opened, high, low, close = prices
     absent = [math.isnan(price) for price in prices]
     if all(absent) and (math.isnan(volume) or volume == 0):

@@ -32,7 +32,7 @@ from tests.recorded.stated import SERIES
 from tests.stack.waiting import until
 
 TESTER = Actor(name="tester", source="test")
-Key = tuple[str, str, str]
+Key = tuple[str, ...]
 SOURCES = tomllib.loads((Path(__file__).parent / "sources.toml").read_text())
 
 
@@ -41,17 +41,13 @@ def coverage(own_stack: EmbeddedStack, recorded: Path) -> dict[Key, SeriesCovera
     """Declare and import every source, wait for the workers, and return what is covered."""
     now = datetime.now(UTC)
     for name, declared in SOURCES.items():
-        settings = {key: value for key, value in declared.items() if key != "folder"}
-        declare_files(name, str(recorded / declared["folder"]), settings, actor=TESTER)
+        declare_files(name, str(recorded), declared, actor=TESTER)
     for name in SOURCES:
         imported = import_bars(name, now=now, actor=TESTER)
         assert imported.job is not None
         assert not imported.left_out
     until(lambda: not Job.objects.filter(ended_at__isnull=True).exists(), within=240)
-    return {
-        (one.series.provider, one.series.symbol, str(one.series.timeframe)): one
-        for one in show_coverage(now=now)
-    }
+    return {_key(one): one for one in show_coverage(now=now)}
 
 
 def test_no_file_is_forgotten(recorded: Path) -> None:
@@ -76,6 +72,11 @@ def test_good_bars_are_stored_bad_rows_quarantined_and_no_gap_is_invented(
         for text in _differences(one, judge(one, recorded), coverage[one.key])
     ]
     assert differences == []
+
+
+def _key(found: SeriesCoverage) -> Key:
+    one = found.series
+    return one.provider, one.symbol, str(one.timeframe), str(one.adjustment), str(one.hours)
 
 
 def _differences(stated: Stated, judged: Judged, found: SeriesCoverage) -> Iterator[str]:
