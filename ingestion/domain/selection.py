@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -165,3 +165,12 @@ class SelectedChunk:
     def is_derived(self) -> bool:
         """Tell whether the bars are made of shorter ones."""
         return self.series.is_derived
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> SelectedChunk:
+        """Select bars by mask, index array or slice, in that order."""
+        return replace(
+            self,
+            bars=self.bars.take(rows),
+            codes=None if self.codes is None else self.codes[rows],
+            complete=None if self.complete is None else self.complete[rows],
+        )

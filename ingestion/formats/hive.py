@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -69,13 +68,7 @@ class HiveWriter:
                 "provider": series.sources[int(codes[rows[0]])].provider,
                 YEAR: str(years[rows[0]]),
             }
-            part = replace(
-                chunk,
-                bars=chunk.bars.take(rows),
-                codes=None if chunk.codes is None else chunk.codes[rows],
-                complete=None if chunk.complete is None else chunk.complete[rows],
-            )
-            yield tuple(values[name] for name in self._by), part
+            yield tuple(values[name] for name in self._by), chunk.take(rows)
 
     def _writer(self, key: tuple[str, ...]) -> ParquetWriter:
         if key in self._open:

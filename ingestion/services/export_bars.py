@@ -168,20 +168,20 @@ class _Progress:
     ) -> None:
         first = to_us(selection.start) if selection.start else None
         last = to_us(selection.end) if selection.end else None
-        self._begins: dict[SelectedSeries, tuple[float, int, int]] = {}
+        self._parts: dict[SelectedSeries, tuple[float, float, int, int]] = {}
         done = 0.0
         for one in series:
             known = [spans[source.series_id] for source in one.sources if source.series_id in spans]
             low = max(min((span[0] for span in known), default=0), first or 0)
             high = min(max((span[1] for span in known), default=0), last or 2**62)
-            step = one.sources[0].timeframe.duration // MICROSECOND
-            self._begins[one] = (done, low, step)
-            done += max(0, high - low) / step
+            work = max(0, high - low) / (one.sources[0].timeframe.duration // MICROSECOND)
+            self._parts[one] = (done, work, low, high)
+            done += work
         self._total = done or 1.0
 
     def after(self, chunk: SelectedChunk) -> float:
         """Return the share that is done once this chunk is."""
-        done, low, step = self._begins[chunk.series]
-        if len(chunk):
-            done += max(0, int(chunk.bars.ts[-1]) - low) / step
-        return min(1.0, done / self._total)
+        done, work, low, high = self._parts[chunk.series]
+        if work and len(chunk):
+            done += work * min(1.0, max(0, int(chunk.bars.ts[-1]) - low) / (high - low))
+        return done / self._total

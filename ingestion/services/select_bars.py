@@ -7,7 +7,7 @@ where several providers may serve, and put together to longer bars last.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -219,7 +219,8 @@ class _Reader:
 
     def _derived(self, found: Derived) -> SelectedChunk:
         codes = found.codes if len(self.series.sources) > 1 else None
-        return SelectedChunk(self.series, found.bars, codes, found.complete, found.left_out)
+        chunk = SelectedChunk(self.series, found.bars, codes, found.complete, found.left_out)
+        return chunk.take(found.bars.final) if self.selection.final_only else chunk
 
     def _expectation(self, *, derived: bool = False) -> Expectation:
         timeframe = self.series.sources[0].timeframe
@@ -236,7 +237,7 @@ class _Preparation:
     """Make the stored bars of one source those of the selection, chunk by chunk."""
 
     source: Source
-    selection: Selection
+    only_final: bool
     factors: Factors | None
     regular: Expectation | None
     venue: str
@@ -261,13 +262,15 @@ class _Preparation:
             )
         narrowed = source.hours is not series.hours
         regular = reader._expectation() if narrowed else None
-        return cls(source, reader.selection, factors, regular, series.venue)
+        # A longer bar with a forming part is left out as a whole, later.
+        only_final = reader.selection.final_only and not series.is_derived
+        return cls(source, only_final, factors, regular, series.venue)
 
     def __call__(self, bars: Bars) -> Bars:
         """Drop what is not asked for, and adjust the rest."""
         if self.regular is not None:
             bars = bars.take(self.regular.promised.on_grid(bars.ts))
-        if self.selection.final_only and not bars.final.all():
+        if self.only_final and not bars.final.all():
             bars = bars.take(bars.final)
         if self.factors is None:
             return bars
@@ -301,10 +304,4 @@ def _clip(chunk: SelectedChunk, *, start: datetime | None, end: datetime | None)
     last = int(np.searchsorted(stamps, to_us(end))) if end else len(stamps)
     if (first, last) == (0, len(stamps)):
         return chunk
-    rows = slice(first, max(first, last))
-    return replace(
-        chunk,
-        bars=chunk.bars.take(rows),
-        codes=None if chunk.codes is None else chunk.codes[rows],
-        complete=None if chunk.complete is None else chunk.complete[rows],
-    )
+    return chunk.take(slice(first, max(first, last)))

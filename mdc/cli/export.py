@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, BinaryIO, Final
 
 import click
@@ -125,14 +127,20 @@ def export(
     """
     selection = _selection(**asked)
     console = error_console()
-    if partition_by:
-        exported = _to_folder(
-            output, selection, console, form=form, partition_by=partition_by, overwrite=overwrite
-        )
-    elif overwrite:
+    if overwrite and not partition_by:
         raise SpokenUsage("--overwrite goes with --partition-by; a file is replaced without it")
-    else:
-        exported = _to_file(output, selection, console, form=_form(form, output))
+    with _orderly_end():
+        if partition_by:
+            exported = _to_folder(
+                output,
+                selection,
+                console,
+                form=form,
+                partition_by=partition_by,
+                overwrite=overwrite,
+            )
+        else:
+            exported = _to_file(output, selection, console, form=_form(form, output))
     _conclude(console, exported, output=output, folder=bool(partition_by))
 
 
@@ -236,6 +244,21 @@ def _conclude(console: Console, exported: Exported, *, output: Path, folder: boo
         console.print("No bars match; `mdc coverage` shows what is stored.")
     elif output != _STDOUT:
         console.print(f"{count(exported.rows, 'bar')} written to {output}.", soft_wrap=True)
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end an export as Ctrl-C does: its draft goes first."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

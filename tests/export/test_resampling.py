@@ -111,7 +111,7 @@ def same(left: Bars, right: Bars) -> None:
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(minutes(), st.sampled_from([(M5, H1), (M5, D1), (M30, H4), (H1, D1), (D1, W1), (D1, MO1)]))
 def test_the_way_there_does_not_matter(
     given_: tuple[Place, Bars], way: tuple[Timeframe, Timeframe]
@@ -125,7 +125,7 @@ def test_the_way_there_does_not_matter(
     same(place.derive(halfway.bars, by_way, target).bars, direct.bars)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(minutes(), st.sampled_from([M5, H1, H4, D1]), st.tuples(*[st.integers(0, 9000)] * 3))
 def test_a_bar_holds_what_lies_in_it_and_never_more(
     given_: tuple[Place, Bars], target: Timeframe, cuts: tuple[int, ...]

@@ -215,3 +215,4 @@ def test_forming_bars_can_be_left_out() -> None:
     assert len(read(final_only=True).bars) == 389
     assert len(read(as_of=LONG_AGO + timedelta(days=1)).bars) == 389
     assert read(resample=H1).complete == [True] * 6 + [False]
+    assert len(read(resample=H1, final_only=True).bars) == 6
