@@ -14,12 +14,17 @@ from ingestion.models import CorporateActionRecord
 class CorporateActionAdmin(LedgerAdmin):
     """Show what is known of splits and dividends, and what was known once."""
 
-    list_display = ("ex_date", "of", "kind", "amount", "provider", "known", "standing")
+    list_display = ("ex", "of", "kind", "amount", "provider", "known", "standing")
     list_filter = ("kind", "provider", ("known_to", admin.EmptyFieldListFilter))
     list_select_related = ("instrument",)
     search_fields = ("instrument__symbol",)
     ordering = ("-ex_date", "-id")
-    fields = ("of", "kind", "ex_date", "amount", "provider", "evidence", "known", "standing")
+    fields = ("of", "kind", "ex", "amount", "provider", "evidence", "known", "standing")
+
+    @admin.display(description="ex date")
+    def ex(self, row: CorporateActionRecord) -> str:
+        """Show the first session that trades without it."""
+        return row.ex_date.isoformat()
 
     @admin.display(description="instrument")
     def of(self, row: CorporateActionRecord) -> SafeString:

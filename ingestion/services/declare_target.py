@@ -73,9 +73,8 @@ def declare_target(request: TargetRequest, *, actor: Actor) -> int:
             actor=actor,
             action="target.add",
             object_type="target",
-            object_id=target_id,
+            object_id=request.name,
             after={
-                "name": request.name,
                 "kind": request.kind,
                 "config": dict(request.config),
                 "batch_size": request.batch_size,

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from django.db import transaction
 
+from ingestion.domain.actor import SYSTEM
 from ingestion.domain.delivery import (
     Batch,
     Cut,
@@ -27,7 +28,7 @@ from ingestion.domain.delivery import (
 )
 from ingestion.domain.errors import DeliveryFailed
 from ingestion.domain.windows import Window, from_us
-from ingestion.store import outbox, targets
+from ingestion.store import audit, outbox, targets
 from ingestion.store.crashpoints import crash_point
 from ingestion.store.outbox import Entry, Noted
 from ingestion.store.series_reads import SeriesRow, select_series
@@ -199,12 +200,21 @@ def _end(begun: _Begun, *, token: UUID) -> Delivered:
 
 
 def _fail(target: TargetRow, failure: DeliveryFailed, *, token: UUID, random01: float) -> None:
-    targets.fail_batch(
-        target.id,
-        token=token,
-        error=storable_text(failure.message),
-        delay=delay_after(
-            failures=target.failures + 1, retry_after=failure.retry_after, random01=random01
-        ),
-        stop=failure.permanent,
-    )
+    with transaction.atomic():
+        ours = targets.fail_batch(
+            target.id,
+            token=token,
+            error=storable_text(failure.message),
+            delay=delay_after(
+                failures=target.failures + 1, retry_after=failure.retry_after, random01=random01
+            ),
+            stop=failure.permanent,
+        )
+        if ours and failure.permanent:
+            audit.record(
+                actor=SYSTEM,
+                action="target.stop",
+                object_type="target",
+                object_id=target.name,
+                reason=storable_text(failure.message),
+            )

@@ -22,7 +22,7 @@ def pause_target(name: str, *, actor: Actor, reason: str = "") -> bool:
             actor=actor,
             action="target.pause",
             object_type="target",
-            object_id=target.id,
+            object_id=target.name,
             reason=reason,
         )
         return True

@@ -20,8 +20,8 @@ def remove_target(name: str, *, actor: Actor, reason: str = "") -> int:
             actor=actor,
             action="target.remove",
             object_type="target",
-            object_id=target.id,
-            before={"name": target.name, "kind": target.kind, "pending": forgotten},
+            object_id=target.name,
+            before={"kind": target.kind, "pending": forgotten},
             reason=reason,
         )
     return forgotten

@@ -48,7 +48,7 @@ def replay_target(
             actor=actor,
             action="target.replay",
             object_type="target",
-            object_id=target.id,
+            object_id=target.name,
             after={
                 "series": replayed.series,
                 "bars": replayed.bars,

@@ -22,7 +22,7 @@ def resume_target(name: str, *, actor: Actor, reason: str = "") -> bool:
             actor=actor,
             action="target.resume",
             object_type="target",
-            object_id=target.id,
+            object_id=target.name,
             before={"enabled": target.enabled, "failures": target.failures},
             reason=reason,
         )

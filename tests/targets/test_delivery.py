@@ -196,6 +196,8 @@ def test_a_permanent_refusal_stops_the_target_and_no_other() -> None:
     make_due(stopped)
     assert due_targets() == [other]
     assert pending(stopped) == 2
+    event = AuditEvent.objects.latest("id")
+    assert (event.actor, event.action, event.object_id) == ("mdc", "target.stop", "stopped")
     resume_target("stopped", actor=TESTER)
     consumer = Consumer()
     drain(stopped, consumer)
