@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from django.db import transaction
@@ -21,6 +21,14 @@ from providers.registry import get_adapter
 _LONGEST_RULE = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Hold a symbol's names at a provider; `outdated` series were fetched under other ones."""
+
+    names: tuple[NameRow, ...]
+    outdated: int
+
+
 def map_symbol(
     symbol: str,
     *,
@@ -31,8 +39,8 @@ def map_symbol(
     roll_rule: str = "",
     actor: Actor,
     reason: str = "",
-) -> tuple[NameRow, ...]:
-    """Let the provider's name mean the symbol on [valid_from, valid_until); return all its names.
+) -> Mapped:
+    """Let the provider's name mean the symbol on [valid_from, valid_until).
 
     Earlier names of the symbol at this provider give way on these dates. Raises BadRequest, also
     where the name means another instrument then, and UnknownProvider.
@@ -56,7 +64,9 @@ def map_symbol(
         except NameTaken as taken:
             raise _refusal(name, taken) from taken
         after = instruments.names_of(row.id)
+        outdated = 0
         if before != after:
+            outdated = instruments.count_loaded(row.id, provider=name.provider)
             audit.record(
                 actor=actor,
                 action="instrument.map",
@@ -66,7 +76,9 @@ def map_symbol(
                 after=names_as_dict(after, provider=name.provider),
                 reason=reason,
             )
-    return after
+    return Mapped(
+        names=tuple(one for one in after if one.provider == name.provider), outdated=outdated
+    )
 
 
 def _checked(vendor_symbol: str) -> str:

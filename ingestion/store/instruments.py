@@ -206,6 +206,18 @@ def stored_extent(instrument_id: int) -> StoredExtent:
     )
 
 
+def count_loaded(instrument_id: int, *, provider: str) -> int:
+    """Count the series of an instrument of which a provider has brought something."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM series s JOIN coverage c ON c.series_id = s.id"
+            " WHERE s.instrument_id = %s AND s.provider = %s AND NOT isempty(c.loaded)",
+            [instrument_id, provider],
+        )
+        (found,) = cursor.fetchone()
+    return int(found)
+
+
 def holds_volume(series_ids: Sequence[int]) -> bool:
     """Tell whether any stored bar of these series has a volume."""
     with connection.cursor() as cursor:

@@ -18,7 +18,6 @@ from ingestion.services.add_symbol import Added, Stated, add_symbol
 from ingestion.services.look_up_symbol import look_up_symbol, spelling_at
 from ingestion.services.map_symbol import map_symbol
 from ingestion.services.unmap_symbol import unmap_symbol
-from ingestion.store.instruments import NameRow
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand, SpokenUsage
 from mdc.cli.output import count, print_json
@@ -127,7 +126,7 @@ def map_(
     reason: str,
 ) -> None:
     """Say how PROVIDER calls SYMBOL; other names of it give way on these dates."""
-    names = map_symbol(
+    mapped = map_symbol(
         symbol,
         provider=provider,
         vendor_symbol=vendor_symbol,
@@ -137,7 +136,14 @@ def map_(
         actor=current_actor(),
         reason=reason,
     )
-    _print_mapped(symbol, [one for one in names if one.provider == get_adapter(provider).name])
+    for one in mapped.names:
+        rule = f"; {one.roll_rule}" if one.roll_rule else ""
+        click.echo(f"{one.provider} calls {symbol} {one.vendor_symbol} ({one.dates}{rule}).")
+    if mapped.outdated:
+        click.echo(
+            f"{count(mapped.outdated, 'series')} stored under the names before stay as they are;"
+            f" `mdc state reset {symbol} TIMEFRAME` lets the next run compare them."
+        )
 
 
 @click.command(cls=SpeakingCommand)
@@ -221,12 +227,6 @@ def _say(added: Added) -> None:
             f"{count(added.rejudged, 'series')} will be judged anew: `mdc update --symbols"
             f" {added.symbol}` fetches them again."
         )
-
-
-def _print_mapped(symbol: str, names: list[NameRow]) -> None:
-    for one in names:
-        rule = f"; {one.roll_rule}" if one.roll_rule else ""
-        click.echo(f"{one.provider} calls {symbol} {one.vendor_symbol} ({one.dates}{rule}).")
 
 
 def _added_shape(added: Added) -> Shape:

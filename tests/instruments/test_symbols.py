@@ -200,6 +200,18 @@ def test_a_name_is_mapped_with_dates(run: Run) -> None:
     assert run("symbols", "unmap", "META", "polygon").exit_code == 2
 
 
+def test_a_new_name_says_what_was_fetched_under_the_old_one(run: Run) -> None:
+    """What is stored stays, and the command says how to have it compared."""
+    said = run("symbols", "map", "HELD", "synthetic", "ANOTHER", "--from", "2024-01-15").stdout
+    assert "synthetic calls HELD HELD (before 2024-01-15)" in said
+    assert ("1 series stored" in said) == bool(
+        rows("SELECT 1 FROM coverage WHERE NOT isempty(loaded)")
+    )
+    again = run("symbols", "map", "HELD", "synthetic", "ANOTHER", "--from", "2024-01-15").stdout
+    assert "stored" not in again
+    run("symbols", "map", "HELD", "synthetic", "HELD")
+
+
 def test_a_name_means_one_instrument_at_a_time(run: Run) -> None:
     """Overlapping dates are refused and name the other; dates beside them are taken."""
     assert run("symbols", "map", "AAPL", "yahoo", "TWICE", "--until", "2010-01-01").exit_code == 0
