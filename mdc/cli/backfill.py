@@ -18,9 +18,9 @@ from ingestion.services.open_job import open_job
 from ingestion.services.preview_job import preview_job
 from mdc.cli import options
 from mdc.cli.actor import current_actor
+from mdc.cli.effort import Effort, effort_options
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.inputs import Given, check_past
-from mdc.cli.options import Effort
 from mdc.cli.output import print_json
 from mdc.cli.preview import render_preview, warn_if_no_lower
 from mdc.cli.shapes import preview_shape
@@ -49,7 +49,7 @@ from providers.types import Adjustment, Hours, Timeframe
 @options.hours()
 @click.option("--reconcile", is_flag=True, help="Fetch what is covered too, and report changes.")
 @options.priority(default=100)
-@options.effort()
+@effort_options()
 @options.dry_run()
 @options.draft()
 @options.wait()

@@ -8,77 +8,35 @@ A decorator hands the command one keyword argument, read and checked:
     @options.provider()             provider: str | None, a known name
     @options.hours()                hours: Hours
     @options.window()               start, end: Given | None, in order
-    @options.effort()               effort: Effort, for commands that open jobs
     @options.following()            verbose: bool, progress_file: Path | None
     @options.as_json()              as_json: bool
 
 `named_provider` takes the provider as the first word, as --provider, or --mock in its place.
-Commands must be SpeakingCommands: those read lists of several words.
+Commands that open jobs take `mdc.cli.effort.effort_options` too. Commands must be
+SpeakingCommands: those read lists of several words.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final
 
 import click
 
 import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
-from ingestion.domain.retry import RETRY_CLASSES
-from ingestion.domain.spec import JobRequest
 from ingestion.services.show_watchlist import symbols_of
-from ingestion.store.targets import read_target
 from mdc.cli import inputs
+from mdc.cli.decorating import Decorator, before, together
 from mdc.cli.output import error_console
 from mdc.cli.spoken import SpokenUsage
 from mdc.cli.words import ListOption, split_words
-from providers.base import RateLimit
 from providers.registry import adapter_names, get_adapter
 from providers.types import Hours, Timeframe
 
-MOCK_PROVIDER = "synthetic"
-NO_TARGETS = "none"
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Decorator(Protocol):
-    """Take a command and give it back with options."""
-
-    def __call__(self, command: Command, /) -> Command:
-        """Decorate a command of whatever kind."""
-        ...
-
-
-def together(*decorators: Decorator) -> Decorator:
-    """Apply several options as one, in the order in which --help lists them."""
-
-    def decorate(command: Command) -> Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
-
-
-def _before(prepare: Callable[[dict[str, Any]], None]) -> Decorator:
-    """Let `prepare` rewrite the keyword arguments before the command sees them."""
-
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def prepared(**given: Any) -> Any:
-            prepare(given)
-            return command(**given)
-
-        return prepared  # type: ignore[return-value]
-
-    return decorate
+_MOCK_PROVIDER: Final = "synthetic"
 
 
 def symbols(
@@ -116,7 +74,7 @@ def symbols(
             metavar="NAME",
             help="The symbols of a watchlist; see `mdc watchlist`.",
         ),
-        _before(prepare),
+        before(prepare),
     )
 
 
@@ -145,7 +103,7 @@ def provider(*, help: str = "Only this provider.") -> Decorator:
         if given["provider"] is not None:
             given["provider"] = get_adapter(given["provider"]).name
 
-    return together(click.option("--provider", metavar="NAME", help=help), _before(prepare))
+    return together(click.option("--provider", metavar="NAME", help=help), before(prepare))
 
 
 def named_provider(*, required: bool) -> Decorator:
@@ -174,20 +132,20 @@ def named_provider(*, required: bool) -> Decorator:
             is_flag=True,
             help="Made-up prices of the provider 'synthetic' instead; needs no network.",
         ),
-        _before(prepare),
+        before(prepare),
     )
 
 
 def _mock(*, in_place_of: str | None) -> str:
     instead = ""
-    if in_place_of is not None and in_place_of != MOCK_PROVIDER:
+    if in_place_of is not None and in_place_of != _MOCK_PROVIDER:
         instead = f" instead of {get_adapter(in_place_of).name}"
     error_console().print(
-        f"Mock: made-up prices, stored under the provider '{MOCK_PROVIDER}'{instead};"
+        f"Mock: made-up prices, stored under the provider '{_MOCK_PROVIDER}'{instead};"
         " no network is used.",
         soft_wrap=True,
     )
-    return MOCK_PROVIDER
+    return _MOCK_PROVIDER
 
 
 def _check_unnamed(words: Sequence[str], *, required: bool) -> None:
@@ -218,7 +176,7 @@ def hours() -> Decorator:
             show_default=True,
             help="Which part of the day the series holds.",
         ),
-        _before(prepare),
+        before(prepare),
     )
 
 
@@ -238,7 +196,7 @@ def window(
         click.option(
             "--end", "--end-date", "end", type=inputs.moment, metavar="DATE", help=end_help
         ),
-        _before(prepare),
+        before(prepare),
     )
 
 
@@ -268,101 +226,6 @@ def priority(*, default: int) -> Decorator:
         "--priority",
         type=click.IntRange(0, 255),
         help=f"Higher goes first.  [default: {default}]",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """Hold how hard and how patiently a job may try, what it refuses and whom it feeds."""
-
-    rate_limit: RateLimit | None
-    max_concurrency: int | None
-    max_retries: int | None
-    retry_delay: float | None
-    retry_class: str
-    slices_per_round: int | None
-    slice_span: timedelta | None
-    validate: bool
-    targets: tuple[str, ...] | None
-
-    def applied(self, request: JobRequest) -> JobRequest:
-        """Return the request with this effort."""
-        return replace(
-            request,
-            rate_limit=self.rate_limit,
-            max_concurrency=self.max_concurrency,
-            tries=None if self.max_retries is None else self.max_retries + 1,
-            retry_delay=self.retry_delay,
-            retry_class=self.retry_class,
-            slices_per_round=self.slices_per_round,
-            slice_span=self.slice_span,
-            validate=self.validate,
-            targets=self.targets,
-        )
-
-
-def effort() -> Decorator:
-    """Take everything that Effort holds, as `effort`; a target that nobody declared is refused."""
-
-    def prepare(given: dict[str, Any]) -> None:
-        given["effort"] = Effort(**{one.name: given.pop(one.name) for one in fields(Effort)})
-        for name in given["effort"].targets or ():
-            read_target(name)
-
-    return together(
-        click.option(
-            "--rate-limit", type=inputs.rate, metavar="N/TIME", help="5/s, 60/min ...; only lowers."
-        ),
-        click.option(
-            "--max-workers",
-            "--max-concurrency",
-            "max_concurrency",
-            type=click.IntRange(1, 1000),
-            metavar="N",
-            help="Slices in work at once.",
-        ),
-        click.option(
-            "--max-retries",
-            type=click.IntRange(0, 100),
-            metavar="N",
-            help="Tries after the first one, per slice.",
-        ),
-        click.option(
-            "--retry-delay",
-            type=inputs.delay,
-            metavar="SECONDS|SPAN",
-            help="First delay before another try; it grows as the retry class says.",
-        ),
-        click.option(
-            "--retry-class",
-            default="fast",
-            show_default=True,
-            metavar="NAME",
-            help=f"{', '.join(RETRY_CLASSES)}, or one of your own.",
-        ),
-        click.option("--slices-per-round", type=click.IntRange(1, 1000), help="Taken in one go."),
-        click.option(
-            "--slice-span", type=inputs.span, metavar="SPAN", help="30d, 2h ...: width of one."
-        ),
-        click.option(
-            "--no-validate",
-            "validate",
-            flag_value=False,
-            default=True,
-            type=bool,
-            help="Store odd bars too. Still refused is what no table can hold: no valid time, no"
-            " or infinite prices, contradicting duplicates, bars outside the window asked for.",
-        ),
-        click.option(
-            "--targets",
-            "--target",
-            "targets",
-            cls=ListOption,
-            callback=_targets,
-            metavar="NAME,NAME|none",
-            help="Targets to feed.  [default: all that match]",
-        ),
-        _before(prepare),
     )
 
 
@@ -409,20 +272,6 @@ def as_json(help: str = "Print one JSON object.") -> Decorator:
 
 def _split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(split_words(value))
-
-
-def _targets(
-    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    """Return None where nothing was said, and nothing for `none`."""
-    names = tuple(split_words(value))
-    if not value:
-        return None
-    if NO_TARGETS in names:
-        if len(names) > 1:
-            raise SpokenUsage("--targets none feeds no target; leave the other names out")
-        return ()
-    return names
 
 
 def _join(

@@ -16,9 +16,9 @@ from ingestion.domain.states import JobKind, Workload
 from ingestion.services.open_job import open_job
 from mdc.cli import options
 from mdc.cli.actor import current_actor
+from mdc.cli.effort import Effort, effort_options
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.inputs import Given
-from mdc.cli.options import Effort
 from mdc.cli.preview import warn_if_no_lower
 from mdc.cli.waiting import announce
 from providers.types import Hours, Timeframe
@@ -42,7 +42,7 @@ from providers.types import Hours, Timeframe
 @options.hours()
 @options.venue()
 @options.priority(default=200)
-@options.effort()
+@effort_options()
 @options.draft()
 @options.as_json()
 def poll(

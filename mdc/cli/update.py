@@ -23,9 +23,9 @@ from ingestion.services.preview_job import preview_job
 from ingestion.services.update_series import Updated, stored_requests, update_series
 from mdc.cli import options
 from mdc.cli.actor import current_actor
+from mdc.cli.effort import Effort, effort_options
 from mdc.cli.errors import SpeakingCommand, speak
 from mdc.cli.inputs import Given, check_past
-from mdc.cli.options import Effort
 from mdc.cli.output import count, out_console, print_json
 from mdc.cli.preview import render_preview, warn_if_no_lower
 from mdc.cli.shapes import Shape, preview_shape, summary_shape
@@ -71,7 +71,7 @@ class Refused:
     help="Which part of the day.  [default: regular with PROVIDER and symbols, otherwise all]",
 )
 @options.priority(default=100)
-@options.effort()
+@effort_options()
 @options.dry_run()
 @options.draft()
 @options.wait()

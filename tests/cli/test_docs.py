@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -13,14 +14,18 @@ from mdc.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+_SHELL = {"|", ">", "&&", "&", ";"}
 _FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def shown(document: str) -> list[list[str]]:
     """Return the words of each `mdc` command in the fenced blocks of a document."""
-    lines = "\n".join(_FENCED.findall((ROOT / document).read_text())).splitlines()
+    blocks = "\n".join(_FENCED.findall((ROOT / document).read_text()))
+    lines = blocks.replace("\\\n", " ").splitlines()
     plain = (line.removeprefix(".venv/bin/") for line in lines)
-    return [shlex.split(line, comments=True)[1:] for line in plain if line.startswith("mdc ")]
+    typed = (shlex.split(line, comments=True) for line in plain if line.startswith("mdc "))
+    # What follows a pipe or a redirection is the shell's.
+    return [list(takewhile(lambda word: word not in _SHELL, words[1:])) for words in typed]
 
 
 def read(group: click.Group, words: list[str]) -> None:

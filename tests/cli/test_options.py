@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ingestion.models import Target
 from mdc.cli import options
+from mdc.cli.effort import effort_options
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.words import ListOption, spread
 from providers.types import Hours, Timeframe
@@ -28,7 +29,7 @@ PLAIN = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1,
 @options.timeframes(default=("1d",))
 @options.hours()
 @options.window()
-@options.effort()
+@effort_options()
 @options.following()
 @click.pass_context
 def asked(ctx: click.Context, **given: Any) -> None:
