@@ -8,7 +8,8 @@ from uuid import UUID
 
 from ingestion.domain.states import AttemptOutcome
 from ingestion.domain.windows import from_us
-from ingestion.services.fetch_slice import Refused, Tally
+from ingestion.services.fetch_slice import Tally
+from ingestion.services.validate_answer import Refused
 from ingestion.store.attempts import AttemptRecord, RefusedRow
 from ingestion.store.claim import Claimed
 

@@ -6,17 +6,13 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
-
-from ingestion.calendars import expectation_for
-from ingestion.domain.expectation import Expectation
-from ingestion.domain.quality import DEFAULT_MAX_BAD_FRACTION, Verdict, validate
-from ingestion.domain.updating import settled_until
+from ingestion.domain.quality import DEFAULT_MAX_BAD_FRACTION
 from ingestion.domain.windows import MICROSECOND, Window, to_us
 from ingestion.services.permits import NoPermit, PermitDesk
+from ingestion.services.validate_answer import Refused, validate_answer
 from ingestion.store.claim import Claimed
 from ingestion.store.crashpoints import crash_point
 from ingestion.store.series import SeriesFacts
@@ -25,7 +21,7 @@ from providers.base import Adapter, Edge
 from providers.bytebudget import ByteBudget
 from providers.errors import AuthError, NoData, ProviderError, TransientError
 from providers.instruments import CorporateAction
-from providers.types import BarQuery, Credentials, Hours, Page
+from providers.types import BarQuery, Credentials, Page
 
 # Decoding a large body takes several times its size: one at a time keeps the process small.
 _LARGE_BODY = 1024 * 1024
@@ -49,15 +45,6 @@ class QualityRules:
 
     minimum_bars: int = 0
     max_bad_fraction: float = DEFAULT_MAX_BAD_FRACTION
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Hold one refused row; `ts_us` is None where it is no possible time."""
-
-    ts_us: int | None
-    reason: str
-    raw: object
 
 
 @dataclass(slots=True)
@@ -304,119 +291,41 @@ def _validate(
     rules: QualityRules,
     tally: Tally,
 ) -> Fetched | Failed:
-    bars = _without_noise(Bars.concat([page.bars for page in pages]), facts)
-    expectation = expectation_for(
-        venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
-    )
-    delay_us = access.adapter.capabilities.finality_delay // MICROSECOND
-    as_of_us = to_us(tally.begun_at) if tally.begun_at else 0
-    verdict = validate(
-        bars,
+    answer = validate_answer(
+        pages,
+        facts=facts,
         window=window,
-        expectation=expectation,
-        as_of_us=as_of_us,
-        finality_delay_us=delay_us,
+        as_of_us=to_us(tally.begun_at) if tally.begun_at else 0,
+        finality_delay_us=access.adapter.capabilities.finality_delay // MICROSECOND,
         minimum_bars=rules.minimum_bars,
         max_bad_fraction=rules.max_bad_fraction,
-        extended=_extended(facts),
         strict=claimed.validate,
-        allow_negative_prices=facts.may_be_negative,
     )
-    refused = _refused(pages, bars, verdict)
-    if verdict.failed:
+    if answer.failed:
         return Failed(
             claimed,
             facts,
             BadBatch(
                 f"{facts.provider} sent {facts.symbol}/{facts.timeframe} bars that cannot be"
-                f" stored: {verdict.failed}; `SELECT * FROM quarantine` shows the rows",
+                f" stored: {answer.failed}; `SELECT * FROM quarantine` shows the rows",
                 provider=facts.provider,
             ),
             sent_at=tally.begun_at,
             tally=tally,
-            refused=refused,
-            rows_in=len(bars),
+            refused=answer.refused,
+            rows_in=answer.rows_in,
         )
     return Fetched(
         claimed=claimed,
         facts=facts,
         window=window,
-        bars=verdict.good,
-        refused=refused,
-        rows_in=len(bars),
-        collapsed=verdict.collapsed,
-        proven_until_us=_proven_until(
-            pages,
-            verdict.good,
-            expectation=expectation,
-            settled_us=as_of_us - delay_us,
-            window=window,
-        ),
+        bars=answer.bars,
+        refused=answer.refused,
+        rows_in=answer.rows_in,
+        collapsed=answer.collapsed,
+        proven_until_us=answer.proven_until_us,
         resume_from=resume_from,
         tally=tally,
-        outside_hours=verdict.outside_hours,
+        outside_hours=answer.outside_hours,
         actions=tuple(action for page in pages for action in page.actions),
     )
-
-
-def _without_noise(bars: Bars, facts: SeriesFacts) -> Bars:
-    """Leave out the volume of an instrument that has none: providers send zeros, or worse."""
-    if facts.has_volume:
-        return bars
-    absent = np.full(len(bars), np.nan)
-    return replace(bars, volume=absent, vwap=absent)
-
-
-def _extended(facts: SeriesFacts) -> Expectation | None:
-    """Return what the extended hours of a regular intraday series accept."""
-    if facts.hours is Hours.EXTENDED or not facts.timeframe.is_intraday:
-        return None
-    return expectation_for(
-        venue=facts.venue, timeframe=facts.timeframe, hours=Hours.EXTENDED, anchor=facts.anchor
-    )
-
-
-def _proven_until(
-    pages: list[Page], good: Bars, *, expectation: Expectation, settled_us: int, window: Window
-) -> int | None:
-    """Return up to where silence means "no bar": not beyond a truncation, not into the unsettled.
-
-    Bars whose end, and the provider's delay after it, lie in the future may still arrive. A bar
-    that the provider itself calls forming is not settled either, and is asked for again.
-    """
-    limits = [to_us(page.proven_until) for page in pages if page.proven_until is not None]
-    limits += good.ts[~good.final][:1].tolist()
-    if window.end_us > settled_us:
-        units = expectation.units_between(window.start_us, window.end_us)
-        if expectation.timeframe.is_intraday:
-            limits.append(settled_until(expectation, settled_us=settled_us))
-        else:
-            open_units = units.starts[expectation.bar_ends(units.starts) > settled_us]
-            limits.extend(int(start) for start in open_units[:1])
-    return min(limits, default=None)
-
-
-def _refused(pages: list[Page], bars: Bars, verdict: Verdict) -> tuple[Refused, ...]:
-    """Pair refused rows with what the provider sent."""
-    if not len(verdict.bad_rows):
-        return ()
-    rows: list[Refused] = []
-    for row, reason in zip(verdict.bad_rows.tolist(), verdict.reasons, strict=True):
-        page, index = _locate(pages, row)
-        stamp = int(bars.ts[row])
-        rows.append(
-            Refused(
-                ts_us=stamp if reason != "bad_stamp" else None,
-                reason=str(reason),
-                raw=page.raw_row(index),
-            )
-        )
-    return tuple(rows)
-
-
-def _locate(pages: list[Page], row: int) -> tuple[Page, int]:
-    for page in pages:
-        if row < len(page.bars):
-            return page, row
-        row -= len(page.bars)
-    raise IndexError(row)

@@ -25,10 +25,11 @@ from ingestion.domain.states import JobState
 from ingestion.domain.windows import Window, from_us, to_us
 from ingestion.models import Job
 from ingestion.services import finish_slices as finishing
-from ingestion.services.fetch_slice import Access, Failed, Fetched, Refused, Tally
+from ingestion.services.fetch_slice import Access, Failed, Fetched, Tally
 from ingestion.services.finish_slices import Finish
 from ingestion.services.open_job import open_job
 from ingestion.services.plan_job import plan_job
+from ingestion.services.validate_answer import Refused
 from ingestion.store.claim import Claimed, claim
 from ingestion.store.ranges import to_ranges
 from ingestion.store.series import load_facts

@@ -13,9 +13,10 @@ from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision, r
 from ingestion.domain.states import JobState
 from ingestion.models import RetryClass
 from ingestion.services.fail_slices import fail_slice, give_back
-from ingestion.services.fetch_slice import BadBatch, Failed, Refused, Tally, Yielded
+from ingestion.services.fetch_slice import BadBatch, Failed, Tally, Yielded
 from ingestion.services.retry_failed import retry_failed
 from ingestion.services.settle_job import settle_job
+from ingestion.services.validate_answer import Refused
 from ingestion.store.claim import Claimed
 from ingestion.store.series import load_facts
 from providers.errors import (

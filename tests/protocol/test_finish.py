@@ -9,7 +9,8 @@ import pytest
 
 from ingestion.domain.states import JobKind
 from ingestion.domain.windows import Window, from_us, to_us
-from ingestion.services.fetch_slice import Fetched, Refused
+from ingestion.services.fetch_slice import Fetched
+from ingestion.services.validate_answer import Refused
 from ingestion.store.checkpoints import advance
 from providers.bars import Bars
 from providers.types import Timeframe
