@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 class Block:
     """Hold n rows: the stamp as the file writes it, numbers as doubles, NaN where there is none.
 
-    `symbol` and `timeframe` are None where no
-    column states them. `row` counts the file's rows from 0, the header apart.
+    `symbol` and `timeframe` are None where no column states them. `row` counts the file's rows from
+    0, the header apart.
     """
 
     stamp: pa.Array

@@ -8,7 +8,7 @@ row before it is. Validation refuses both, with a reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,14 @@ from providers.files.csv_blocks import BROKEN_STREAM, read_csv
 from providers.files.errors import BadLayout, FileChanged, UnreadableFile
 from providers.files.listing import Listed, spell, version_of
 from providers.files.parquet_blocks import read_parquet
-from providers.files.stamps import NO_STAMP, join_walls, read_wall, settle_format, stamps_of
+from providers.files.stamps import (
+    NO_STAMP,
+    Wall,
+    join_walls,
+    read_wall,
+    settle_format,
+    stamps_of,
+)
 from providers.instants import next_date
 from providers.sessions import Stamps
 from providers.types import Adjustment, Anchor, Hours, Timeframe
@@ -139,6 +146,8 @@ def decode(listed: Listed, *, provider: str, stamps_only: bool = False) -> Decod
             provider=provider,
             file=listed.relative,
         ) from None
+    # Arrow keeps what it has freed, which one large file can make a lot.
+    pa.default_memory_pool().release_unused()
     return Decoded(parts, {key: extent_of(key, part) for key, part in parts.items()})
 
 
@@ -161,38 +170,69 @@ class _Coded:
     known: NDArray[np.bool_]
 
 
+@dataclass(slots=True)
+class _Collected:
+    """Gather the blocks of a file: stamps as numbers at once, since text takes more room."""
+
+    walls: list[Wall] = field(default_factory=list)
+    symbols: list[pa.Array | None] = field(default_factory=list)
+    timeframes: list[pa.Array | None] = field(default_factory=list)
+    numbers: dict[str, list[Floats]] = field(default_factory=dict)
+    rows: int = 0
+
+    def add(self, block: Block, wall: Wall) -> None:
+        """Take over a block."""
+        self.walls.append(wall)
+        self.symbols.append(block.symbol)
+        self.timeframes.append(block.timeframe)
+        for role, values in block.numbers.items():
+            self.numbers.setdefault(role, []).append(values)
+        self.rows += len(block)
+
+    def joined_numbers(self) -> dict[str, Floats]:
+        """Return whole columns, giving up the pieces one by one."""
+        return {
+            role: np.concatenate(self.numbers.pop(role)) for role in NUMBERS if role in self.numbers
+        }
+
+
 def _parts(listed: Listed, *, stamps_only: bool) -> dict[FileSeries, Part]:
-    blocks = list(_blocks(listed, stamps_only=stamps_only))
-    total = sum(len(block) for block in blocks)
-    if not total:
+    gathered = _gather(listed, stamps_only=stamps_only)
+    if not gathered.rows:
         return {}
     symbols = _coded(
-        [one.symbol for one in blocks],
+        gathered.symbols,
         fixed=listed.fixed_symbol,
         usual=listed.named.symbol,
         what="symbol",
-        total=total,
+        total=gathered.rows,
     )
     frames = _coded(
-        [one.timeframe for one in blocks],
+        gathered.timeframes,
         fixed=listed.fixed_timeframe,
         usual=listed.named.timeframe,
         what="timeframe",
-        total=total,
+        total=gathered.rows,
     )
-    stamps = _stamps(listed, blocks, frames)
-    numbers = {
-        role: np.concatenate([block.numbers[role] for block in blocks])
-        for role in NUMBERS
-        if all(role in block.numbers for block in blocks)
-    }
+    stamps = _stamps(listed, gathered, frames)
+    numbers = gathered.joined_numbers()
     astray = ~(symbols.known & frames.known)
     for role in NEEDED:
         if role in numbers and astray.any():
             numbers[role][astray] = np.nan
-    row = np.concatenate([block.row for block in blocks])
-    at = _placed(stamps, listed=listed)
+    row = np.arange(gathered.rows, dtype=np.int64)
+    at = _placed(stamps)
     return _split(listed, symbols, frames, Part(at, stamps, numbers, row))
+
+
+def _gather(listed: Listed, *, stamps_only: bool) -> _Collected:
+    gathered, settled = _Collected(), ""
+    for block in _blocks(listed, stamps_only=stamps_only):
+        if not len(block):
+            continue
+        settled = settled or settle_format(block.stamp, listed.form, day=listed.named.day)
+        gathered.add(block, read_wall(block.stamp, settled, day=listed.named.day))
+    return gathered
 
 
 def _blocks(listed: Listed, *, stamps_only: bool) -> Iterator[Block]:
@@ -239,10 +279,9 @@ def _timeframe(text: str) -> Timeframe:
         raise BadLayout(str(error)) from None
 
 
-def _stamps(listed: Listed, blocks: list[Block], frames: _Coded) -> Stamps:
-    form, day = listed.form, listed.named.day
-    settled = settle_format(blocks[0].stamp, form, day=day)
-    wall = join_walls([read_wall(block.stamp, settled, day=day) for block in blocks])
+def _stamps(listed: Listed, gathered: _Collected, frames: _Coded) -> Stamps:
+    form, wall = listed.form, join_walls(gathered.walls)
+    gathered.walls.clear()
     timeframes = [_timeframe(name) for name in frames.names]
     if len(timeframes) == 1:
         return stamps_of(wall, form=form, timeframe=timeframes[0])
@@ -253,7 +292,7 @@ def _stamps(listed: Listed, blocks: list[Block], frames: _Coded) -> Stamps:
     return stamps
 
 
-def _placed(stamps: Stamps, *, listed: Listed) -> Stamps:
+def _placed(stamps: Stamps) -> Stamps:
     """Return where each row is looked for; what no calendar can hold stands with its neighbour."""
     possible = (stamps >= _EARLIEST) & (stamps < _LATEST)
     if possible.all():
