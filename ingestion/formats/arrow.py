@@ -1,4 +1,8 @@
-"""Arrow IPC: the file format for files, the stream format for pipes."""
+"""Arrow IPC: the file format for files, the stream format for pipes.
+
+Files are compressed as Feather files are by default: a third of the bytes, for a tenth of the time
+that a disk takes for the others. Streams are not, they go to a reader on the same machine.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,8 @@ class ArrowWriter:
 def open_arrow_file(file: BinaryIO, origin: Origin) -> ArrowWriter:
     """Begin a file, which ends with a table of contents: readers can map it into memory."""
     tables = Tables.of(origin)
-    return ArrowWriter(tables, pa.ipc.new_file(file, tables.schema))
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    return ArrowWriter(tables, pa.ipc.new_file(file, tables.schema, options=options))
 
 
 def open_arrow_stream(file: BinaryIO, origin: Origin) -> ArrowWriter:
