@@ -18,7 +18,13 @@ from urllib.parse import quote as percent_encode
 
 import msgspec
 
-from providers.adapters.yahoo.events import needs_later_splits, read_dividends, read_splits
+from providers.adapters.yahoo.events import (
+    pack,
+    reaches_the_present,
+    read_dividends,
+    read_splits,
+    unpack,
+)
 from providers.adapters.yahoo.listings import read_listing
 from providers.adapters.yahoo.refusals import error_within_200, refusal
 from providers.adapters.yahoo.rows import Rows, read_rows, whole_periods
@@ -54,7 +60,6 @@ _INTERVALS: Final[Mapping[Timeframe, str]] = {
     Timeframe.MO1: "1mo",
 }
 # The second page's bars are not wanted, only the events beside them: the longest bars there are.
-_EVENTS_TOKEN: Final = "events"
 _EVENTS_INTERVAL: Final = "3mo"
 _FOR_EVER: Final = "9999999999"
 # The session opens of the world lie between 14 h before and 24 h after 00:00Z of their date.
@@ -121,22 +126,21 @@ class Yahoo(Adapter):
         result = _result(query.vendor_symbol, query.timeframe, response)
         _check_granularity(query, result.meta)
         rows = read_rows(query, result)
-        actions, complete = _actions(query, result)
-        return _page(
-            _bars(rows),
-            response,
-            rows=rows,
-            actions=actions,
-            next_token=None if complete else _EVENTS_TOKEN,
-        )
+        actions = read_splits(query, result.events, result.meta)
+        dividends = read_dividends(query, result.events, result.meta)
+        token = None
+        if dividends and not reaches_the_present(query, result.meta):
+            token = pack(dividends)
+        else:
+            actions += tuple(one.undone(1) for one in dividends)
+        return _page(_bars(rows), response, rows=rows, actions=actions, next_token=token)
 
     def parse_page(self, query: BarQuery, response: Response, *, token: str | None) -> Page:
         """Read bars, or of the second page the dividends alone."""
         if token is None:
             return self.parse(query, response)
         result = _result(query.vendor_symbol, query.timeframe, response)
-        actions = read_dividends(query, result.events, result.meta)
-        return _page(Bars.empty(), response, actions=actions)
+        return _page(Bars.empty(), response, actions=unpack(query, token, result))
 
     def guess_listing(self, vendor_symbol: str) -> Listing | None:
         """Read suffix and prefix, or the code of a futures contract."""
@@ -193,20 +197,12 @@ def _bars_params(query: BarQuery) -> dict[str, str]:
 
 def _events_params(query: BarQuery) -> dict[str, str]:
     return {
-        "period1": str((to_us(query.start) - _EASTERNMOST_US) // _SECOND_US),
+        "period1": str((to_us(query.end) - _EASTERNMOST_US) // _SECOND_US),
         "period2": _FOR_EVER,
         "interval": _EVENTS_INTERVAL,
         "includePrePost": "false",
         "events": "div,splits",
     }
-
-
-def _actions(query: BarQuery, result: Result) -> tuple[tuple[CorporateAction, ...], bool]:
-    """Return what can be said of actions, and whether that is all there is to say."""
-    splits = read_splits(query, result.events, result.meta)
-    if needs_later_splits(query, result.events, result.meta):
-        return splits, False
-    return (*splits, *read_dividends(query, result.events, result.meta)), True
 
 
 def _bars(rows: Rows) -> Bars:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from providers.adapters.yahoo.wire import Meta
 from providers.instruments import AssetClass, Listing
 from providers.reference import ROLL_RULES
+from providers.reference.spellings import read_yahoo_symbol
 
 _MICS: Final = {
     "NMS": "XNAS",
@@ -33,9 +34,9 @@ _MICS: Final = {
     "WCB": "XCBO",
     "CBO": "XCBO",
     "CME": "CMES",
-    "CBT": "CMES",
-    "NYM": "CMES",
-    "CMX": "CMES",
+    "CBT": "XCBT",
+    "NYM": "XNYM",
+    "CMX": "XCEC",
     "NYB": "IEPA",
     "CCY": "FX",
     "CCC": "24/7",
@@ -106,6 +107,7 @@ _SOURCES_BEGIN: Final = frozenset(
     }
 )
 _SHARES: Final = frozenset({AssetClass.EQUITY, AssetClass.ETF})
+_FUTURES: Final = frozenset({AssetClass.CONTINUOUS, AssetClass.FUTURE})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -115,7 +117,7 @@ def read_listing(vendor_symbol: str, meta: Meta) -> Listing:
     return Listing(
         name=" ".join((meta.long_name or meta.short_name or "").split()),
         asset_class=asset_class,
-        venue=_MICS.get(meta.exchange_name or "", ""),
+        venue=_venue(vendor_symbol, meta, asset_class=asset_class),
         currency=meta.currency or "",
         has_volume=_has_volume(asset_class),
         listed_from=_first_session(meta) if asset_class in _SHARES else None,
@@ -129,6 +131,12 @@ def _asset_class(vendor_symbol: str, meta: Meta) -> AssetClass | None:
     found = _CLASSES.get(meta.instrument_type, AssetClass.OTHER)
     spliced = found is AssetClass.FUTURE and vendor_symbol.endswith("=F")
     return AssetClass.CONTINUOUS if spliced else found
+
+
+def _venue(vendor_symbol: str, meta: Meta, *, asset_class: AssetClass | None) -> str:
+    # Products of one exchange keep different hours: YM is CBOT's and halts with the others' indices.
+    product = read_yahoo_symbol(vendor_symbol) if asset_class in _FUTURES else None
+    return product.venue if product else _MICS.get(meta.exchange_name or "", "")
 
 
 def _has_volume(asset_class: AssetClass | None) -> bool | None:
