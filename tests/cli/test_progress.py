@@ -101,9 +101,8 @@ def test_progress_is_told_while_it_happens(run: Run, tmp_path: Path) -> None:
 def test_all_jobs_of_an_update_are_told_of(run: Run, tmp_path: Path) -> None:
     """Series of different timeframes are two jobs; both stand in the file and in the summary."""
     path = tmp_path / "progress.json"
-    work_until_done(open_now(request("ONE")))
-    for timeframe in (Timeframe.D1, Timeframe.W1):
-        work_until_done(open_now(request("TWO", timeframe=timeframe)))
+    stored = (request("ONE", "TWO"), request("TWO", timeframe=Timeframe.W1))
+    work_until_done(*map(open_now, stored))
     first = next_job()
     with working(first, first + 1):
         result = run("update", "--symbols", "ONE", "TWO", "--progress-file", str(path))
