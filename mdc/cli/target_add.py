@@ -24,6 +24,7 @@ from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand, SpokenUsage
 from mdc.cli.words import ListOption, split_words
+from providers.registry import get_adapter
 from providers.types import Timeframe
 
 
@@ -78,7 +79,7 @@ def add(
             kind=kind,
             config=config,
             batch_size=batch_size,
-            providers=split_words(providers) or None,
+            providers=[get_adapter(one).name for one in split_words(providers)] or None,
             symbols=symbols or None,
             timeframes=[one.value for one in timeframes] or None,
         ),

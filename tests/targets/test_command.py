@@ -110,6 +110,7 @@ def test_a_missing_worker_is_noticed() -> None:
         (("add", "hook", "webhook", "--url", "http://u:p@h/"), 2, "MDC_TARGET_HOOK_URL"),
         (("add", "hook", "webhook", "--batch-size", "0"), 2, "batch-size"),
         (("add", "hook", "carrier-pigeon"), 2, "carrier-pigeon"),
+        (("add", "bus", "bus", "--providers", "yahooo"), 2, "unknown provider"),
         (("pause", "nobody"), 1, "no target named 'nobody'"),
         (("remove", "nobody"), 1, "no target named 'nobody'"),
         (("replay", "nobody"), 1, "no target named 'nobody'"),

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow.dataset as ds
 import pytest
 import redis
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from kombu import Connection
 from pytest_django import DjangoDbBlocker
 
+from ingestion.services.remove_target import remove_target
 from ingestion.services.replay_target import replay_target
 from ingestion.store.targets import standings
 from ingestion.targets.parquet import ParquetLake
@@ -25,7 +27,7 @@ from mdc.stack.embedded import EmbeddedStack
 from tests.conftest import temporary_home
 from tests.protocol.scene import TESTER, sql, value
 from tests.targets.receiver import Answer, receiving
-from tests.targets.receiving import a_job, commit, daily, declare, stored
+from tests.targets.receiving import Consumer, a_job, commit, daily, declare, drain, stored
 
 _EMPTY = """
 SET session_replication_role = replica;
@@ -153,6 +155,36 @@ def test_a_killed_worker_loses_nothing(
         for ts in part["columns"]["ts_us"]
     ]
     assert len(stamps) == len(set(stamps)) == 25
+
+
+def test_a_note_that_commits_late_is_not_lost(db: None, servers: EmbeddedStack) -> None:
+    """Ids are drawn in order and committed in any: a later one that was delivered first takes
+    nothing away from an earlier one, and a target that is removed waits for both."""
+    target = declare("sink")
+    series = a_job("AAA", "BBB")
+    sql("UPDATE job SET targets = '{}'")
+    commit(series["AAA"], daily(0, 5))
+    sql("UPDATE job SET targets = NULL")
+    consumer = Consumer()
+    name = str(connections["default"].settings_dict["NAME"])
+    with psycopg.connect(servers.home.database_url(name)) as slow:
+        # As enqueue does.
+        slow.execute("SELECT FROM target FOR KEY SHARE")
+        slow.execute(
+            'INSERT INTO outbox (target_id, series_id, "window", attempt_id, rows)'
+            " VALUES (%s, %s, '[2024-01-01,2024-02-01)', 0, 5)",
+            [target, series["AAA"]],
+        )
+        commit(series["BBB"], daily(0, 5))
+        drain(target, consumer)
+        assert {key[1] for key in consumer.latest} == {"BBB"}
+        sql("SET lock_timeout = '200ms'")
+        with pytest.raises(OperationalError):
+            remove_target("sink", actor=TESTER)
+        sql("RESET lock_timeout")
+    assert pending("sink") == 1
+    drain(target, consumer)
+    assert consumer.latest == stored()
 
 
 def test_what_is_replayed_is_delivered_by_the_worker(
