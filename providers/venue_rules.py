@@ -395,8 +395,8 @@ ALIASES: Final[Mapping[str, str]] = {
         "XNYS",
     ),
     **dict.fromkeys(("XCME", "GLBX"), "CMES"),
-    # Also the financial futures of the CBOT; its grains trade less.
-    **dict.fromkeys(("XCBT", "XCEC"), "XNYM"),
+    # Also the interest rates of the CBOT, whose grains trade less, and CME's currency futures.
+    **dict.fromkeys(("XCBT", "XCEC", "XIMM"), "XNYM"),
     "XNSE": "XBOM",
     "TASE": "XTAE",
     **dict.fromkeys(

@@ -60,6 +60,11 @@ def test_yahoo_states_a_share() -> None:
         (
             "GC=F",
             {"exchangeName": "CMX", "instrumentType": "FUTURE", "currency": "USD"},
+            (AssetClass.CONTINUOUS, "XCEC", True, None),
+        ),
+        (
+            "YM=F",
+            {"exchangeName": "CBT", "instrumentType": "FUTURE", "currency": "USD"},
             (AssetClass.CONTINUOUS, "CMES", True, None),
         ),
         (

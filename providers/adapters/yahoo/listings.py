@@ -134,7 +134,7 @@ def _asset_class(vendor_symbol: str, meta: Meta) -> AssetClass | None:
 
 
 def _venue(vendor_symbol: str, meta: Meta, *, asset_class: AssetClass | None) -> str:
-    # Products of one exchange keep different hours: YM is CBOT's and halts with the others' indices.
+    # Products of one exchange keep different hours: YM is CBOT's and halted with CME's indices.
     product = read_yahoo_symbol(vendor_symbol) if asset_class in _FUTURES else None
     return product.venue if product else _MICS.get(meta.exchange_name or "", "")
 
