@@ -26,6 +26,8 @@ _REQUIRED: Final = ("ex_date", "kind", "value")
 # LEAN prints seven decimals, some of them padded by a zero.
 _LEAN_ERROR: Final = 0.5e-7
 _LEAN_FIELDS: Final = 4
+_LONGEST_CURRENCY: Final = 8
+_LONGEST_SOURCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,15 @@ class ReadAction:
     line: int
     symbol: str
     action: CorporateAction
+
+
+def check_source(name: str) -> None:
+    """Refuse what cannot name who states actions; raises BadRequest."""
+    if not name.strip() or len(name) > _LONGEST_SOURCE:
+        raise BadRequest(
+            f"{name!r} names no source; give a word of at most {_LONGEST_SOURCE} characters",
+            field="source",
+        )
 
 
 def read_csv(text: str, *, symbol: str | None) -> list[ReadAction]:
@@ -115,6 +126,8 @@ def read_action(ex_date: str, kind: str, value: str, currency: str = "") -> Corp
     if amount is None or not 0 < amount < math.inf:
         example = "7:1 or 7" if named is ActionKind.SPLIT else "0.82"
         raise ValueError(f"{value!r} is no {named}; write {example}")
+    if currency and not (currency.isalnum() and len(currency) <= _LONGEST_CURRENCY):
+        raise ValueError(f"{currency!r} is no currency; write a code such as USD")
     return CorporateAction(day, named, amount, currency.upper())
 
 

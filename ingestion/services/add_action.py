@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from ingestion.domain.action_files import read_action
+from ingestion.domain.action_files import check_source, read_action
 from ingestion.domain.actor import Actor
 from ingestion.domain.adjusting import BY_PEOPLE
 from ingestion.domain.errors import BadRequest
@@ -29,6 +29,7 @@ def add_action(
 
     Raises BadRequest for what cannot be read, NothingStored for a symbol that is not known.
     """
+    check_source(source)
     try:
         action = read_action(ex_date, kind, value, currency)
     except ValueError as error:

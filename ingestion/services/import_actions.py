@@ -15,6 +15,7 @@ from ingestion.domain.action_files import (
     BadActionFile,
     Problem,
     ReadAction,
+    check_source,
     read_csv,
     read_lean,
 )
@@ -64,6 +65,7 @@ def import_actions(
     `name` is the file's, for the audit ledger. Raises BadActionFile with every line that cannot
     be read or, unless `known_only`, names a symbol of which nothing is known.
     """
+    check_source(source)
     if form is ActionFormat.LEAN:
         if symbol is None:
             raise BadRequest("a LEAN factor file names no symbol; give --symbol", field="symbol")

@@ -152,6 +152,8 @@ def test_actions_are_stated_replaced_and_withdrawn_one_by_one(run: Run) -> None:
         (("AAPL", "2014-06-09", "split", "seven"), 2, "write 7:1"),
         (("AAPL", "2014-06-09", "dividend", "-1"), 2, "mdc: "),
         (("aapl", "2014-06-09", "split", "7"), 1, "did you mean AAPL"),
+        (("AAPL", "2014-06-09", "dividend", "1", "--currency", "US Dollars"), 2, "no currency"),
+        (("AAPL", "2014-06-09", "dividend", "1", "--source", "x" * 33), 2, "names no source"),
     ],
 )
 def test_what_cannot_be_stated_is_answered_in_one_sentence(
