@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 _TAIL = 1e-9
 _STEPS = {"1m": timedelta(minutes=1), "15m": timedelta(minutes=15), "1h": timedelta(hours=1)}
@@ -62,6 +64,20 @@ class Judged:
     bars: dict[datetime, Row] = field(default_factory=dict)
     refused: Counter[tuple[datetime, str]] = field(default_factory=Counter)
     rows: int = 0
+
+
+def read_stated(path: Path) -> tuple[Stated, ...]:
+    """Read what is stated by hand, by source."""
+    sources = tomllib.loads(path.read_text())
+    return tuple(
+        Stated(source=source, **{name: _frozen(value) for name, value in one.items()})
+        for source, series in sources.items()
+        for one in series
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def judge(stated: Stated, folder: Path) -> Judged:

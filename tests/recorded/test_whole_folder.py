@@ -1,7 +1,7 @@
 """The whole of the recorded series goes through the files provider, by real workers.
 
-sources.toml declares the files as a user would, oracle.py judges each row apart from mdc, stated.py
-says by hand which stamps lie off session and which sessions the files lack.
+sources.toml declares the files as a user would, oracle.py judges each row apart from mdc,
+stated.toml says by hand which stamps lie off session and which sessions the files lack.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from ingestion.services.import_bars import import_bars
 from ingestion.services.show_coverage import SeriesCoverage, show_coverage
 from ingestion.store.bar_reads import read_chunks
 from mdc.stack.embedded import EmbeddedStack
-from tests.recorded.oracle import Judged, Row, Stated, judge
-from tests.recorded.stated import SERIES
+from tests.recorded.oracle import Judged, Row, Stated, judge, read_stated
 from tests.stack.waiting import until
 
 TESTER = Actor(name="tester", source="test")
 Key = tuple[str, ...]
-SOURCES = tomllib.loads((Path(__file__).parent / "sources.toml").read_text())
+HERE = Path(__file__).parent
+SOURCES = tomllib.loads((HERE / "sources.toml").read_text())
+SERIES = read_stated(HERE / "stated.toml")
 
 
 @pytest.fixture(scope="module")
