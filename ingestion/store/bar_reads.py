@@ -99,7 +99,8 @@ SET LOCAL jit = off
 
 def freeze(connection: psycopg.Connection[Any]) -> None:
     """Make the transaction that has just begun a snapshot, for walks along keys."""
-    connection.execute(_FREEZE)
+    # Several commands in one message cannot be prepared, which psycopg does after some repeats.
+    connection.execute(_FREEZE, prepare=False)
 
 
 def read_chunks(

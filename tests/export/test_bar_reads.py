@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,14 +10,14 @@ import numpy as np
 import psycopg
 import pytest
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from ingestion.domain.windows import MINUTE_US, from_us
-from ingestion.store.bar_reads import PRICES, read_bars, read_chunks
+from ingestion.store.bar_reads import PRICES, read_bars, read_chunks, snapshot
 from ingestion.store.clock import database_now
 from providers.bars import Bars
-from tests.store.stored_bars import START, assert_equal, batch, minutes, write
+from tests.store.stored_bars import START, assert_equal, batch, clean_up_committed, minutes, write
 
-pytestmark = pytest.mark.django_db
 EVERYTHING: dict[str, datetime | None] = {"start": None, "end": None}
 
 
@@ -53,6 +54,7 @@ def write_odd(series: int = 1) -> Bars:
     return bars
 
 
+@pytest.mark.django_db
 def test_chunks_join_to_exactly_what_was_written() -> None:
     """Every column of every row, bit for bit, whatever the chunk's borders cut in two."""
     bars = write_odd()
@@ -63,6 +65,29 @@ def test_chunks_join_to_exactly_what_was_written() -> None:
         assert_equal(Bars.concat(chunks), bars)
 
 
+@pytest.fixture
+def committing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a test commit for another connection to see."""
+    with django_db_blocker.unblock(), clean_up_committed():
+        yield
+    connection.close()
+
+
+def test_a_snapshot_does_not_see_what_is_committed_meanwhile(committing: None) -> None:
+    """One connection reads one state, as often as it likes, and writes nothing."""
+    settings = connection.settings_dict
+    address = {"host": settings["HOST"], "dbname": settings["NAME"], "user": settings["USER"]}
+    with psycopg.connect(**address, autocommit=True, prepare_threshold=0) as other:
+        for count in range(3):
+            with snapshot(other):
+                assert len(read_bars(other, 1, **EVERYTHING)) == count
+                write(batch(minutes(1, first=count), until=count + 1))
+                assert len(read_bars(other, 1, **EVERYTHING)) == count
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), snapshot(other):
+            other.execute("DELETE FROM bar")
+
+
+@pytest.mark.django_db
 def test_a_window_is_half_open_and_columns_can_be_left_out() -> None:
     """The start belongs to the window, the end does not; what nobody asked for is absent."""
     bars = write_odd()
@@ -76,6 +101,7 @@ def test_a_window_is_half_open_and_columns_can_be_left_out() -> None:
     assert list(read_chunks(plain(), 99, **EVERYTHING)) == []
 
 
+@pytest.mark.django_db
 def test_bars_are_read_as_they_were_known() -> None:
     """A revision, the version before it, a bar not yet known, and a forming bar."""
     write(batch(minutes(3)))
