@@ -62,6 +62,8 @@ def test_yahoo_documents(client, pattern, interval, window):
     """Nothing that a recording has is missing, apart from decoration and corporate actions."""
     found = shape(client.yahoo("AAPL", *window, interval).json())
     (result,) = found["chart"]["result"]
+    # Names came to yahoo's answers in 2024; older recordings have none.
+    result["meta"] = {k: v for k, v in result["meta"].items() if k not in DECORATION}
     seen = 0
     for name, body in recorded("yahoo", pattern):
         (real,) = shape(json.loads(body))["chart"]["result"]
