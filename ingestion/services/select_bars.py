@@ -116,7 +116,7 @@ class _Reader:
     def single(self) -> Iterator[_Rows]:
         """Yield the bars of the only source."""
         (source,) = self.series.sources
-        covered = self._covered()[0] if self.series.is_derived else None
+        covered = _accounted(self._covered()[0], source) if self.series.is_derived else None
         prepare = _Preparation.of(self, source)
         for bars in read_chunks(
             self.connection,
@@ -125,7 +125,7 @@ class _Reader:
             end=self.end,
             as_of=self.selection.as_of,
         ):
-            yield _Rows(prepare(bars), covered=_accounted(covered, source))
+            yield _Rows(prepare(bars), covered=covered)
 
     def best(self) -> Iterator[_Rows]:
         """Yield, for whole sessions at a time, the bars of the sources chosen."""
@@ -156,7 +156,7 @@ class _Reader:
         bounds = stamp_bounds(self.connection, [one.series_id for one in self.series.sources])
         if bounds is None:
             return
-        expectation = self._expectation()
+        expectation = self.expectation()
         units = expectation.units
         low = max(bounds[0], to_us(self.start) if self.start else _FIRST)
         high = min(bounds[1], to_us(self.end) if self.end else _LAST)
@@ -205,7 +205,7 @@ class _Reader:
 
     def derive(self, rows: Iterator[_Rows]) -> Iterator[SelectedChunk]:
         """Put bars together to longer ones."""
-        frame = Frame.over(self._expectation(), self._expectation(derived=True))
+        frame = Frame.over(self.expectation(), self.expectation(derived=True))
         resampler: Resampler | None = None
         for one in rows:
             if resampler is None or one.codes is not None:
@@ -222,7 +222,8 @@ class _Reader:
         chunk = SelectedChunk(self.series, found.bars, codes, found.complete, found.left_out)
         return chunk.take(found.bars.final) if self.selection.final_only else chunk
 
-    def _expectation(self, *, derived: bool = False) -> Expectation:
+    def expectation(self, *, derived: bool = False) -> Expectation:
+        """Return the calendar's grid of the bars read, or of those that come out."""
         timeframe = self.series.sources[0].timeframe
         return expectation_for(
             venue=self.series.venue,
@@ -261,7 +262,7 @@ class _Preparation:
                 as_of=reader.selection.as_of,
             )
         narrowed = source.hours is not series.hours
-        regular = reader._expectation() if narrowed else None
+        regular = reader.expectation() if narrowed else None
         # A longer bar with a forming part is left out as a whole, later.
         only_final = reader.selection.final_only and not series.is_derived
         return cls(source, only_final, factors, regular, series.venue)
