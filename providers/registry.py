@@ -16,7 +16,7 @@ from providers.base import Adapter
 from providers.errors import UnknownProvider
 
 if TYPE_CHECKING:
-    from providers.files.source import DeclaredSource
+    from providers.files.declared import DeclaredSource
 
 FILES: Final = "files:"
 ADAPTERS: Final[dict[str, str]] = {

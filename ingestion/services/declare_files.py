@@ -15,10 +15,10 @@ from ingestion.calendars import sessions_for
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest
 from ingestion.store import audit, file_sources
+from providers.files.declared import DeclaredSource
 from providers.files.errors import BadLayout
 from providers.files.layout import SIDECAR, Layout, parse_layout
 from providers.files.listing import list_files, sidecar_of
-from providers.files.source import DeclaredSource
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,25}")
 

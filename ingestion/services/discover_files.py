@@ -9,7 +9,8 @@ from ingestion.domain.errors import BadRequest
 from ingestion.domain.windows import from_us
 from ingestion.store import file_sources
 from providers.adapters.files import Files
-from providers.files.source import DeclaredSource, Problem
+from providers.files.declared import DeclaredSource
+from providers.files.source import Problem
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models.functions import Now
 
 from ingestion.models import FileSource, Job, Series
+from providers.files.declared import DeclaredSource
 from providers.files.layout import layout_from_json
-from providers.files.source import DeclaredSource
 from providers.registry import FILES
 
 

@@ -1,158 +1,25 @@
-"""`mdc files`: sources of files, and what was found in them."""
+"""`mdc files`: sources of files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
-from rich.console import Console
 
-import mdc.cli.apps_ready  # noqa: F401
+from mdc.cli.groups import Entry, LazyGroup
 
-# isort: split
-from django.conf import settings
-
-from ingestion.services.declare_files import declare_files
-from ingestion.services.discover_files import Discovered, FoundSeries, discover_files
-from ingestion.services.forget_files import forget_files
-from ingestion.store.file_sources import list_sources
-from mdc.cli.actor import current_actor
-from mdc.cli.errors import SpeakingCommand
-from mdc.cli.layout_options import layout_options, taken_layout
-from mdc.cli.output import count, out_console, print_json, table, when
-from mdc.cli.shapes import Shape
-from providers.files.source import Problem
-
-SERIES_SHOWN: Final = 200
-PROBLEMS_SHOWN: Final = 20
+COMMANDS: Final = {
+    "add": Entry("mdc.cli.files_acts:add", "Declare a folder, a file or a glob."),
+    "list": Entry("mdc.cli.files_list:list_", "List the declared sources."),
+    "show": Entry("mdc.cli.files_acts:show", "Show what a source holds now."),
+    "remove": Entry("mdc.cli.files_acts:remove", "Forget how a source is read; bars stay."),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, table=COMMANDS)
 def files() -> None:
     """Declare folders and globs of CSV and Parquet files as providers of their own.
 
     A source named NAME is the provider files:NAME: `mdc import NAME` reads all of it, `mdc backfill
     files:NAME` and `mdc update files:NAME` a part. docs/files.md lists what a layout may say.
     """
-
-
-@files.command(cls=SpeakingCommand)
-@click.argument("name")
-@click.argument("path")
-@layout_options
-def add(*, name: str, path: str, **given: Any) -> None:
-    """Declare PATH (a folder, a file or a quoted glob) as files:NAME, or change how it is read.
-
-    A sidecar mdc-files.toml in the folder counts where no option says otherwise. Both are read now
-    and kept; a sidecar that changes later counts when the source is declared again.
-    """
-    declared = declare_files(name, path, taken_layout(given), actor=current_actor())
-    verb = "was declared already" if declared.existed and not declared.changed else "is declared"
-    click.echo(
-        f"{declared.source.provider} {verb}. Next: mdc files show {name}, then mdc import {name}"
-    )
-
-
-@files.command("list", cls=SpeakingCommand)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def list_(*, as_json: bool) -> None:
-    """List the declared sources."""
-    found = list_sources()
-    if as_json:
-        print_json(
-            [
-                {
-                    "name": one.source.name,
-                    "provider": one.source.provider,
-                    "path": one.source.path,
-                    "declared_at": one.declared_at,
-                    "series": one.series,
-                }
-                for one in found
-            ]
-        )
-        return
-    if not found:
-        click.echo("No source is declared yet. `mdc files add --help` says how.")
-        return
-    made = table("name", "path", "declared", "series stored", numeric=frozenset(("series stored",)))
-    for one in found:
-        made.add_row(one.source.name, one.source.path, when(one.declared_at), f"{one.series:,}")
-    out_console().print(made)
-
-
-@files.command(cls=SpeakingCommand)
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(*, name: str, as_json: bool) -> None:
-    """Read what NAME holds now: series, their first and last bars, rows, and unreadable files."""
-    found = discover_files(name)
-    if as_json:
-        print_json(discovered_shape(found))
-        return
-    console = out_console()
-    console.print(f"{found.source.provider}: {found.source.path}", soft_wrap=True)
-    render_found(found.series, console)
-    print_problems(found.problems, console)
-
-
-@files.command(cls=SpeakingCommand)
-@click.argument("name")
-@click.option("--reason", default="", help="Why, for the audit ledger.")
-def remove(*, name: str, reason: str) -> None:
-    """Forget how NAME is read; its files and its stored bars stay."""
-    series = forget_files(
-        name, imports=settings.MDC_HOME.root / "imports", actor=current_actor(), reason=reason
-    )
-    stay = f" {count(series, 'series')} of it stay stored." if series else ""
-    click.echo(f"{name} is declared no more.{stay}")
-
-
-def render_found(series: Sequence[FoundSeries], console: Console) -> None:
-    """Print what a source holds."""
-    numbers = ("rows", "unplaced", "files")
-    made = table(
-        *("symbol", "timeframe", "adjustment", "hours", "venue", "first", "before"),
-        *numbers,
-        numeric=frozenset(numbers),
-    )
-    for one in series[:SERIES_SHOWN]:
-        made.add_row(
-            one.symbol,
-            one.timeframe.value,
-            one.adjustment.value,
-            one.hours.value if one.timeframe.is_intraday else "-",
-            one.venue or "-",
-            when(one.first),
-            when(one.end),
-            f"{one.rows:,}",
-            f"{one.unplaced:,}",
-            f"{one.files:,}",
-        )
-    console.print(made)
-    if len(series) > SERIES_SHOWN:
-        console.print(f"{len(series) - SERIES_SHOWN:,} more: --json lists all of them")
-
-
-def print_problems(problems: Sequence[Problem], console: Console) -> None:
-    """Print what is left out, and why."""
-    for one in problems[:PROBLEMS_SHOWN]:
-        console.print(f"Left out: {one.file}: {one.message}", soft_wrap=True)
-    if len(problems) > PROBLEMS_SHOWN:
-        console.print(f"{len(problems) - PROBLEMS_SHOWN:,} more left out: `mdc files show` --json")
-
-
-def discovered_shape(found: Discovered) -> Shape:
-    """Shape what a source holds."""
-    return {
-        "source": {
-            "name": found.source.name,
-            "path": found.source.path,
-            "layout": found.source.layout.to_json(),
-        },
-        "found": [
-            {name: getattr(one, name) for name in FoundSeries.__slots__} for one in found.series
-        ],
-        "left_out": [{"file": one.file, "message": one.message} for one in found.problems],
-    }

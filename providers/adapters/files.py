@@ -19,10 +19,11 @@ from providers.bars import Bars
 from providers.base import Adapter, Capabilities, Edge, SeriesCapability
 from providers.errors import UnknownSymbol, UnsupportedRequest
 from providers.files.cache import FileCache
+from providers.files.declared import DeclaredSource
 from providers.files.decode import Part
 from providers.files.errors import FileChanged
 from providers.files.raw_rows import RawRows
-from providers.files.source import DeclaredSource, FoundRows, Holding, Holdings, SourceView
+from providers.files.source import FoundRows, Holding, Holdings, SourceView
 from providers.instants import from_us, to_us
 from providers.instruments import Listing
 from providers.types import BarQuery, Credentials, Page, Request, Response, Timeframe

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from providers.files.cache import FileCache
+from providers.files.declared import DeclaredSource
 from providers.files.decode import Extent, FileSeries, Part, extent_of, join_parts
 from providers.files.errors import BadLayout, FileChanged, UnreadableFile
-from providers.files.layout import Layout, Rename
+from providers.files.layout import Rename
 from providers.files.listing import Listed, Listing, list_files, spell, version_of
 from providers.instants import to_us
 from providers.types import Anchor, BarQuery, Hours
@@ -22,20 +23,6 @@ from providers.types import Anchor, BarQuery, Hours
 _EVER: Final = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
 
 Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredSource:
-    """Hold a declaration as it is stored."""
-
-    name: str
-    path: str
-    layout: Layout
-
-    @property
-    def provider(self) -> str:
-        """Return the provider's name under which its series are stored."""
-        return f"files:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

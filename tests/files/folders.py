@@ -10,8 +10,8 @@ from typing import Any
 from providers.adapters.files import Files
 from providers.bars import Bars
 from providers.files.cache import FileCache
+from providers.files.declared import DeclaredSource
 from providers.files.layout import parse_layout
-from providers.files.source import DeclaredSource
 from providers.http import HttpEdge
 from providers.types import (
     Adjustment,

@@ -21,9 +21,9 @@ from providers.adapters.files import PAGE_ROWS, Files
 from providers.base import Adapter
 from providers.errors import UnknownProvider, UnknownSymbol, UnsupportedRequest
 from providers.files.cache import FileCache
+from providers.files.declared import DeclaredSource
 from providers.files.errors import FileChanged, UnreadableFile
 from providers.files.layout import parse_layout
-from providers.files.source import DeclaredSource
 from providers.instants import from_us, to_us
 from providers.registry import Declarations, get_adapter, keep_declarations
 from providers.types import BarQuery, Credentials, Request
@@ -233,7 +233,7 @@ BAD_FILES: list[tuple[str, bytes, str]] = [
     ("A_1d.csv", b"ts,open,open,high,low,close\n2024-03-01,1,1,1,1,1\n", "two columns"),
     (
         "A_1d.csv.gz",
-        gzip.compress(HEADER.encode() + b"2024-03-01,1,1,1,1,1\n" * 500)[:-20],
+        gzip.compress(HEADER.encode() + b"2024-03-01,1,1,1,1,1\n" * 500, mtime=0)[:-20],
         "damaged",
     ),
     ("A_1d.csv.gz", b"no gzip at all", "damaged"),
