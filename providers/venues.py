@@ -65,21 +65,14 @@ def load_sessions(mic: str) -> Sessions:
 def _load(mic: str) -> Sessions:
     name = ALIASES.get(mic, mic)
     venue = VENUES.get(name, VenueRules(name))
-    with warnings.catch_warnings():
-        # exchange_calendars still calls what its pandas is about to change; not ours to act on.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        calendar, first, last = _build_calendar(venue.calendar, mic)
-        found = _schedule_of(calendar, first)
-    columns = {
-        "labels": _microseconds(found.index),
-        "opens": _microseconds(found["open"]),
-        "closes": _microseconds(found["close"]),
-        "break_starts": _microseconds(found["break_start"]),
-        "break_ends": _microseconds(found["break_end"]),
-    }
-    schedule = apply_rules(
-        Schedule.of_calendar(str(calendar.tz), columns, first=first, last=last), venue
-    )
+    try:
+        calendar = _calendar(venue.calendar)
+    except _NoSuchCalendar:
+        raise UnknownVenue(mic) from None
+    except (NotImplementedError, ValueError) as error:
+        # The package's feasts of the eastern churches do not survive pandas 3.
+        raise UnusableCalendar(mic) from error
+    schedule = apply_rules(calendar, venue)
     earliest, latest = extended_hours(schedule, venue.extended)
     return Sessions(
         venue=mic,
@@ -92,28 +85,52 @@ def _load(mic: str) -> Sessions:
         earliest=_frozen(earliest),
         latest=_frozen(latest),
         always_open=venue.calendar == "24/7" and not venue.hours,
-        known_from=_midnight_us(first),
-        known_until=_midnight_us(last) + DAY_US,
+        known_from=_midnight_us(schedule.first),
+        known_until=_midnight_us(schedule.last) + DAY_US,
     )
 
 
-def _build_calendar(name: str, mic: str) -> tuple[Any, date, date]:
-    """Return the calendar of all dates that it knows of our span, and its first and last."""
+class _NoSuchCalendar(LookupError):
+    """Signal a name that exchange_calendars does not know."""
+
+
+@functools.lru_cache(maxsize=256)
+def _calendar(name: str) -> Schedule:
+    """Return all of a calendar that the package knows of our span; venues may share it."""
+    with warnings.catch_warnings():
+        # exchange_calendars still calls what its pandas is about to change; not ours to act on.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        factory = _find_factory(name)
+        bound_min, bound_max = factory.bound_min(), factory.bound_max()
+        first = max(KNOWN_FROM, bound_min.date()) if bound_min is not None else KNOWN_FROM
+        last = min(KNOWN_UNTIL, bound_max.date()) if bound_max is not None else KNOWN_UNTIL
+        # Built past the package's own cache: only the columns are kept, a hundredth of the whole.
+        calendar = factory(start=first.isoformat(), end=last.isoformat())
+        found = _schedule_of(calendar, first)
+    columns = {
+        "labels": _microseconds(found.index),
+        "opens": _microseconds(found["open"]),
+        "closes": _microseconds(found["close"]),
+        "break_starts": _microseconds(found["break_start"]),
+        "break_ends": _microseconds(found["break_end"]),
+    }
+    return Schedule.of_calendar(str(calendar.tz), columns, first=first, last=last)
+
+
+def _find_factory(name: str) -> Any:
+    """Return a calendar's class. Raises _NoSuchCalendar."""
     # Imported here because it pulls in pandas, which most commands never need.
     exchange_calendars: Any = importlib.import_module("exchange_calendars")
+    dispatcher = exchange_calendars.calendar_utils.global_calendar_dispatcher
     try:
-        # Bounds are class attributes, but the class is only reachable through an instance.
-        probe = exchange_calendars.get_calendar(name, start="2024-01-01", end="2024-12-31")
+        known_as = dispatcher.resolve_alias(name)
+        # Not public, but building a calendar only to ask for its class doubles the time.
+        known = getattr(dispatcher, "_calendar_factories", {}).get(known_as)
+        if known is not None:
+            return known
+        return type(exchange_calendars.get_calendar(name, start="2024-01-01", end="2024-12-31"))
     except exchange_calendars.errors.InvalidCalendarName:
-        raise UnknownVenue(mic) from None
-    except (NotImplementedError, ValueError) as error:
-        # The package's feasts of the eastern churches do not survive pandas 3.
-        raise UnusableCalendar(mic) from error
-    bound_min, bound_max = type(probe).bound_min(), type(probe).bound_max()
-    first = max(KNOWN_FROM, bound_min.date()) if bound_min is not None else KNOWN_FROM
-    last = min(KNOWN_UNTIL, bound_max.date()) if bound_max is not None else KNOWN_UNTIL
-    # Built past the package's own cache: only the columns are kept, a hundredth of the calendar.
-    return type(probe)(start=first.isoformat(), end=last.isoformat()), first, last
+        raise _NoSuchCalendar(name) from None
 
 
 def _schedule_of(calendar: Any, first: date) -> pd.DataFrame:
