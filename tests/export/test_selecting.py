@@ -142,6 +142,20 @@ def test_the_best_of_adjusted_prices_shares_one_statement_of_actions() -> None:
     assert set(best.bars.close[390:]) == {200.0, 100.0}
 
 
+def test_everything_at_once_is_still_each_of_them() -> None:
+    """The best sessions as of a time, adjusted by what was known then, as days."""
+    two_providers()
+    act("split", C, 2.0)
+    act("split", B, 5.0, known_from=day("2025-01-10"))
+    days = read(provider=BEST, adjust=SPLIT, resample=D1, as_of=day("2024-12-10"))
+    assert days.providers == ["polygon", "yahoo", "polygon"]
+    assert days.bars.close.tolist() == [50.0, 100.0, 100.0]
+    assert days.bars.volume.tolist() == [390 * 20.0, 210 * 20.0, 195 * 10.0]
+    assert days.complete == [True, True, False]
+    now = read(provider=BEST, adjust=SPLIT, resample=D1)
+    assert now.bars.close.tolist() == [10.0, 100.0, 100.0]
+
+
 def test_the_least_adjusted_series_serves() -> None:
     """Raw before split; split prices take dividends alone; what is stored so comes as it is."""
     split = store("yahoo", A, B, adjustment=SPLIT, price=50)
