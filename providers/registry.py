@@ -47,6 +47,15 @@ def adapter_names() -> list[str]:
     return sorted(ADAPTERS)
 
 
+def provider_named(name: str) -> str:
+    """Return a provider's name as it is stored with its bars.
+
+    A source of files that was removed still has a name: its bars stay. Raises UnknownProvider.
+    """
+    cleaned = name.strip().lower()
+    return cleaned if cleaned.startswith(FILES) else get_adapter(cleaned).name
+
+
 def get_adapter(name: str) -> Adapter:
     """Return the shared instance of an adapter, which holds no state.
 

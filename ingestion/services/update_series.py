@@ -13,6 +13,7 @@ from ingestion.domain.states import JobKind, Workload
 from ingestion.services.find_series import find_series
 from ingestion.services.open_job import OpenedJob, open_resolved
 from ingestion.services.resolve_request import ResolvedSeries, lacking, resolve_request
+from ingestion.store.file_sources import removed_sources
 from ingestion.store.series_reads import SeriesRow
 from providers.types import Timeframe
 
@@ -75,10 +76,13 @@ def stored_requests(
     """Ask for an update of all that is stored and passes every filter given.
 
     One request holds series of one provider, adjustment and hours whose symbols share the same
-    timeframes, so that nothing is asked for that is not stored. Raises NothingStored for a symbol
-    without any.
+    timeframes, so that nothing is asked for that is not stored. A source of files that was removed
+    is not asked, unless it is named. Raises NothingStored for a symbol without any.
     """
     found = find_series(symbols=symbols, timeframes=timeframes, provider=provider)
+    if provider is None:
+        removed = removed_sources(one.provider for one in found)
+        found = [one for one in found if one.provider not in removed]
     kept: dict[tuple[str, ...], dict[str, list[Timeframe]]] = {}
     for one in found:
         of_symbol = kept.setdefault(_basis(one), {})

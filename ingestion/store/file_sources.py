@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +33,12 @@ def find_source(name: str) -> DeclaredSource | None:
 def source_names() -> list[str]:
     """Return the names of all declarations, sorted."""
     return list(FileSource.objects.order_by("name").values_list("name", flat=True))
+
+
+def removed_sources(providers: Iterable[str]) -> set[str]:
+    """Return those of some providers' names that were sources and are declared no more."""
+    asked = {one for one in providers if one.startswith(FILES)}
+    return asked - {FILES + name for name in source_names()} if asked else set()
 
 
 def list_sources() -> list[StoredSource]:

@@ -27,7 +27,7 @@ from mdc.cli.inputs import Given
 from mdc.cli.output import count, error_console
 from mdc.cli.words import ListOption, split_words
 from providers.errors import UnknownTimeframe
-from providers.registry import get_adapter
+from providers.registry import provider_named
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 
 _STDOUT: Final = Path("-")
@@ -163,7 +163,7 @@ def _selection(
     return Selection(
         symbols=symbols,
         timeframes=timeframes,
-        provider=provider if provider in (None, BEST) else get_adapter(provider).name,
+        provider=provider if provider in (None, BEST) else provider_named(provider),
         hours=hours,
         anchor=Anchor(anchor) if anchor else None,
         adjustment=Adjustment(adjustment) if adjustment else None,

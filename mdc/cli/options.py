@@ -33,7 +33,7 @@ from mdc.cli.decorating import Decorator, before, together
 from mdc.cli.output import error_console
 from mdc.cli.spoken import SpokenUsage
 from mdc.cli.words import ListOption, split_words
-from providers.registry import adapter_names, get_adapter
+from providers.registry import adapter_names, get_adapter, provider_named
 from providers.types import Hours, Timeframe
 
 _MOCK_PROVIDER: Final = "synthetic"
@@ -101,7 +101,7 @@ def provider(*, help: str = "Only this provider.") -> Decorator:
 
     def prepare(given: dict[str, Any]) -> None:
         if given["provider"] is not None:
-            given["provider"] = get_adapter(given["provider"]).name
+            given["provider"] = provider_named(given["provider"])
 
     return together(click.option("--provider", metavar="NAME", help=help), before(prepare))
 
