@@ -28,9 +28,9 @@ from providers.files.stamps import (
     Wall,
     join_walls,
     read_wall,
-    settle_format,
     stamps_of,
 )
+from providers.files.time_formats import settle_format
 from providers.instants import next_date
 from providers.sessions import Stamps
 from providers.types import Adjustment, Anchor, Hours, Timeframe
