@@ -34,6 +34,12 @@ _LAST_US: Final = 253_402_300_800_000_000
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _OFFSET: Final = r"(:\d\d(?:\.\d+)?)\s*(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
+# Months, days and hours of one digit, and what makes ISO 8601 of them (RE2 knows \0 to \9 only).
+_SINGLE_DIGITS: Final = (
+    (r"^(\d{4})-(\d)-", r"\1-0\2-"),
+    (r"^(\d{4}-\d\d)-(\d)(\D|$)", r"\1-0\2\3"),
+    (r"^(\d{4}-\d\d-\d\d[ T])(\d):", r"\10\2:"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +200,8 @@ def _iso_micros(text: pa.Array, *, zoned: bool) -> Stamps:
         return _micros(text.cast(kind))
     except pa.ArrowInvalid:
         # One stamp that Arrow's strict reader refuses; the slower reader takes row by row.
+        for lacking, padded in _SINGLE_DIGITS:
+            text = pc.replace_substring_regex(text, lacking, padded)
         return _to_micros(text, None)
 
 

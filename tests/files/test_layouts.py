@@ -142,6 +142,23 @@ CASES: list[tuple[str, str, str, str, Mapping[str, Any], list[str]]] = [
         DAYS,
     ),
     (
+        "digits left out",
+        "A_1m.csv",
+        "ts,open,high,low,close,volume\n"
+        "2024-3-8 14:30:00,{0}\n2024-3-8 14:31:00,{1}\n2024-03-11 13:30:00,{2}",
+        "1m",
+        {},
+        MINUTES,
+    ),
+    (
+        "hours of one digit",
+        "A_1m.csv",
+        "ts,open,high,low,close,volume\n2024-3-8 9:30,{0}\n2024-03-8 9:31,{1}\n2024-03-11 9:30,{2}",
+        "1m",
+        {"timezone": "America/New_York"},
+        MINUTES,
+    ),
+    (
         "days first, since no month is the thirteenth",
         "A_1d.csv",
         "Date,Open,High,Low,Close,Volume\n07.03.2024,{0}\n08.03.2024,{1}\n13.03.2024,{2}",
