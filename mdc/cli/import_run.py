@@ -97,10 +97,21 @@ def _declare(order: Order) -> str:
         raise SpokenUsage(
             f"{other.provider} is another folder, {other.path}; choose another name with --name"
         )
+    _look_first(resolve_source(chosen, path, layout))
     declared = declare_files(chosen, path, layout, actor=current_actor())
     if declared.changed:
         error_console().print(f"{declared.source.provider} is declared anew.")
     return chosen
+
+
+def _look_first(source: DeclaredSource) -> None:
+    """Refuse to declare what holds nothing; what is seen now is not read again."""
+    found = discover_source(source)
+    if not found.series:
+        reason = "no file has rows"
+        if found.problems:
+            reason = f"{found.problems[0].file}: {found.problems[0].message}"
+        raise SpokenUsage(f"nothing of {source.path} can be imported; {reason}")
 
 
 def _known(path: str, layout: Mapping[str, Any]) -> DeclaredSource | None:

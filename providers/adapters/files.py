@@ -28,7 +28,7 @@ from providers.instants import from_us, to_us
 from providers.instruments import Listing
 from providers.types import BarQuery, Credentials, Page, Request, Response, Timeframe
 
-PAGE_ROWS: Final = 100_000
+PAGE_ROWS: Final = 50_000
 _MOST_TRADES: Final = 2**31 - 1
 _CACHE: Final = FileCache()
 

@@ -35,6 +35,10 @@ def run(stack_db: EmbeddedStack, settings: Settings, tmp_path: Path) -> Run:
     return invoke
 
 
+def _declared(name: str) -> bool:
+    return FileSource.objects.filter(name=name).exists()
+
+
 def closes(provider: str, symbol: str) -> dict[str, float]:
     """Return the stored closes of a series by stamp."""
     series = Series.objects.get(provider=provider, instrument__symbol=symbol)
@@ -177,6 +181,7 @@ def test_what_cannot_be_meant_is_answered_in_one_sentence(
     result = CliRunner().invoke(cli, given, prog_name="mdc")
     assert result.exit_code in (1, 2), result.stdout
     assert complaint in result.stderr
+    assert words[:2] != ("import", "{folder}") or "--symbols" in words or not _declared(folder.name)
     assert len(result.stderr.strip().splitlines()) <= 2
 
 
