@@ -19,7 +19,7 @@ from mdc.stack import postgres, valkey
 from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from mdc.stack.lock import is_locked
-from mdc.stack.processes import PROJECT, child_environment
+from mdc.stack.processes import ALL, PROJECT, child_environment
 from tests.stack.waiting import gone, until
 
 
@@ -105,12 +105,12 @@ def mdc_up(home: Home) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def serves(process: subprocess.Popen[bytes], home: Home) -> bool:
-    """Tell whether all seven processes of this very supervisor are ready."""
+    """Tell whether both servers and all processes of this very supervisor are ready."""
     if not home.state.exists():
         return False
     state = json.loads(home.state.read_text())
     phases = [entry["phase"] for entry in state["processes"]]
-    return bool(state["pid"] == process.pid and phases == ["ready"] * 7)
+    return bool(state["pid"] == process.pid and phases == ["ready"] * (2 + len(ALL)))
 
 
 def family(process: subprocess.Popen[bytes]) -> list[int]:
