@@ -34,9 +34,11 @@ _CACHE: Final = FileCache()
 
 
 class Files(Adapter):
-    """Serve one declared source, as its files are listed when they are first asked for."""
+    """Serve one declared source; its files are listed again when some have come or gone."""
 
     def __init__(self, source: DeclaredSource, *, cache: FileCache = _CACHE) -> None:
+        self._source = source
+        self._cache = cache
         self._view = SourceView(source, cache)
         self._name = source.provider
         self._capabilities = _capabilities(source)
@@ -68,6 +70,9 @@ class Files(Adapter):
 
         Raises UnreadableFile, FileChanged and UnsupportedRequest.
         """
+        if token is None and not self._view.listing.is_current():
+            # A run outlives many slices; one asked for since then may be about a new file.
+            self._view = SourceView(self._source, self._cache)
         found = self._view.rows(query, start=to_us(query.start), end=to_us(query.end))
         version = _version(found)
         first = 0

@@ -32,6 +32,7 @@ class FileChanged(TransientError):
 
     def __init__(self, *, provider: str, file: str) -> None:
         super().__init__(
-            f"{file} was changed while it was read; it will be read again", provider=provider
+            f"{file} was changed or removed while it was read; it will be read again",
+            provider=provider,
         )
         self.file = file

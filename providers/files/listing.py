@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,10 +75,21 @@ def spell(symbol: str, form: FileFormat) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Hold the files of a source at one moment, by name; `odd` are those whose names do not fit."""
+    """Hold the files of a source at one moment, by name; `odd` are those whose names do not fit.
+
+    `folders` has when files were last added to, or removed from, each folder, in ns.
+    """
 
     files: tuple[Listed, ...]
     odd: tuple[str, ...]
+    folders: Mapping[str, int]
+
+    def is_current(self) -> bool:
+        """Tell whether no file has come or gone since; contents may have changed."""
+        try:
+            return all(os.stat(one).st_mtime_ns == then for one, then in self.folders.items())
+        except OSError:
+            return False
 
 
 def split_path(path: str) -> tuple[Path, str]:
@@ -109,6 +122,8 @@ def list_files(path: str, layout: Layout) -> Listing:
     if not folder.is_dir():
         raise BadLayout(f"{folder} is no folder that can be read here")
     globs = [pattern] if pattern else list(layout.paths) or ["**/*"]
+    # Seen before the files are: what changes meanwhile makes the list an old one.
+    folders = _folders(folder, globs)
     names = {
         found
         for one in globs
@@ -126,7 +141,13 @@ def list_files(path: str, layout: Layout) -> Listing:
             odd.append(relative)
         else:
             files.append(Listed(relative, version_of(full), form, named))
-    return Listing(tuple(files), tuple(odd))
+    return Listing(tuple(files), tuple(odd), folders)
+
+
+def _folders(folder: Path, globs: Sequence[str]) -> dict[str, int]:
+    deep = any("/" in one for one in globs)
+    found = [path for path, _, _ in os.walk(folder)] if deep else [str(folder)]
+    return {path: os.stat(path).st_mtime_ns for path in found}
 
 
 def _is_data(relative: str, layout: Layout) -> bool:

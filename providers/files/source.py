@@ -109,15 +109,20 @@ class SourceView:
 
         Raises UnreadableFile and FileChanged.
         """
-        parts, files = [], []
+        parts, files, looked = [], [], 0
         for name, (since, until) in self._spellings(query.vendor_symbol):
             key = _wanted(query, name)
             for listed in self._candidates(key):
-                fresh = self._as_it_is(listed)
+                fresh, looked = self._as_it_is(listed), looked + 1
                 part = self._part(fresh, key, start=max(start, since), end=min(end, until))
                 if part is not None:
                     parts.append(part)
                     files.append(fresh)
+        if not looked:
+            # Files without such rows say that there are none; no files say nothing.
+            raise FileChanged(
+                provider=self.source.provider, file=f"the only file of {query.vendor_symbol}"
+            )
         if not parts:
             none = np.empty(0, np.int64)
             return FoundRows(Part(none, none, {}, none), none, ())

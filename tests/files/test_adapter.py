@@ -168,7 +168,7 @@ def test_a_file_that_changes_between_pages_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(FileChanged, match="read again"):
         fetch(adapter, query_of("A", "1m"), token=first.next_token)
     path.unlink()
-    with pytest.raises(FileChanged, match="A_1m"):
+    with pytest.raises(FileChanged, match="only file of A"):
         fetch(adapter, query_of("A", "1m"))
 
 
@@ -184,6 +184,19 @@ def test_another_content_is_read_anew(tmp_path: Path) -> None:
     assert fetch(adapter, query_of("A", "1d")).bars.close.tolist() == [2]
     # The row that was refused is no longer what stands there.
     assert page.raw_row(0) == {"file": "A_1d.csv", "row": 1, "note": "the file was changed since"}
+
+
+def test_files_that_come_and_go_are_seen_by_the_next_request(tmp_path: Path) -> None:
+    """A run that is at work already neither misses a new file nor stumbles over a removed one."""
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "A_1d.csv").write_text(HEADER + "2024-03-01,1,1,1,1,1\n")
+    (tmp_path / "A_1d.csv").write_text(HEADER + "2023-03-01,1,1,1,1,1\n")
+    adapter = adapter_of(tmp_path, {"files": [{"match": "*", "symbol": "A", "timeframe": "1d"}]})
+    assert len(fetch(adapter, query_of("A", "1d")).bars) == 2
+    (tmp_path / "A_1d.csv").unlink()
+    assert len(fetch(adapter, query_of("A", "1d")).bars) == 1
+    (tmp_path / "2024" / "more_1d.csv").write_text(HEADER + "2024-03-04,1,1,1,1,1\n")
+    assert len(fetch(adapter, query_of("A", "1d")).bars) == 2
 
 
 def test_the_least_used_files_are_let_go(tmp_path: Path) -> None:
