@@ -231,7 +231,9 @@ def _probably_meant(
         if unknown:
             cursor.execute(
                 "SELECT u.asked, min(i.symbol) FROM unnest(%s::text[]) AS u(asked)"
-                " JOIN instrument i ON upper(i.symbol) = upper(u.asked) GROUP BY u.asked",
+                # Asked for at once by somebody else, a symbol may be known as itself by now.
+                " JOIN instrument i ON upper(i.symbol) = upper(u.asked) AND i.symbol <> u.asked"
+                " GROUP BY u.asked",
                 [unknown],
             )
             meant = dict(cursor.fetchall()) | meant

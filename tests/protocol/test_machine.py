@@ -385,7 +385,7 @@ def test_jobs_keep_their_promises() -> None:
     run_state_machine_as_test(
         Jobs,
         settings=settings(
-            max_examples=20,
+            max_examples=12,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -99,7 +99,7 @@ def _clock() -> datetime:
 
 
 @pytest.mark.django_db
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(writes=_writes)
 def test_the_tables_follow_a_simple_model(writes: list[tuple[int, int, Known]]):
     """Counts add up to the rows; each past state can still be read as it was known then."""
