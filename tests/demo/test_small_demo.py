@@ -89,6 +89,7 @@ def test_all_three_steps_come_out_as_they_must(home: Home, tmp_path: Path) -> No
     assert said.count("all equal") == 3
 
 
+@pytest.mark.drill  # tests/demo/test_checks.py tries each check by itself
 def test_a_corrupted_row_ends_the_demo(home: Home, tmp_path: Path) -> None:
     """One value that differs is found and named."""
     source = cut(tmp_path / "source.csv.gz", corrupt="FB,2012-05-21")

@@ -29,6 +29,7 @@ START = day("2010-01-04")
 pytestmark = pytest.mark.parametrize("staff", [2], indirect=True)
 
 
+@pytest.mark.drill
 def test_fifty_jobs_are_paused_and_cancelled_at_once_while_requests_hang(field: Field) -> None:
     """Each within 10 s of being asked, without a lease left; what was paused goes on to its end.
 
