@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ingestion.services.show_coverage import SeriesCoverage
     from ingestion.services.summarize_job import JobSummary, SeriesSummary
     from ingestion.store.job_reads import EventRow, JobRow, SliceTally
+    from ingestion.store.series_reads import SeriesRow
 
 Shape = dict[str, Any]
 
@@ -101,9 +102,8 @@ def event_shape(event: EventRow) -> Shape:
     return asdict(event)
 
 
-def coverage_shape(coverage: SeriesCoverage) -> Shape:
-    """Shape one line of `coverage`."""
-    series, report = coverage.series, coverage.report
+def series_shape(series: SeriesRow) -> Shape:
+    """Shape what names a series, the same in every listing."""
     return {
         "series_id": series.id,
         "provider": series.provider,
@@ -113,6 +113,14 @@ def coverage_shape(coverage: SeriesCoverage) -> Shape:
         "hours": series.hours,
         "anchor": series.anchor,
         "venue": series.venue,
+    }
+
+
+def coverage_shape(coverage: SeriesCoverage) -> Shape:
+    """Shape one line of `coverage`."""
+    series, report = coverage.series, coverage.report
+    return {
+        **series_shape(series),
         "start": coverage.window.start if coverage.window else None,
         "end": coverage.window.end if coverage.window else None,
         "watermark": coverage.watermark,

@@ -19,7 +19,7 @@ from mdc.cli import inputs, options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.output import NOTHING, count, out_console, print_json, table, when
-from mdc.cli.shapes import Shape
+from mdc.cli.shapes import Shape, series_shape
 from mdc.cli.spoken import FAILED, SpokenUsage
 from providers.types import Timeframe
 
@@ -165,15 +165,7 @@ def _label(series: SeriesRow) -> str:
 
 
 def _shape(one: SeriesState) -> Shape:
-    series = one.series
     return {
-        "series_id": series.id,
-        "provider": series.provider,
-        "symbol": series.symbol,
-        "timeframe": series.timeframe,
-        "adjustment": series.adjustment,
-        "hours": series.hours,
-        "anchor": series.anchor,
-        "venue": series.venue,
+        **series_shape(one.series),
         **{key: value for key, value in asdict(one).items() if key != "series"},
     }
