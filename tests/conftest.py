@@ -9,9 +9,10 @@ stack_db    points this process's Django at the database of `stack`
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,33 @@ from pytest_django import DjangoDbBlocker
 from mdc.settings import database_settings
 from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
+from mdc.stack.files import write_private_json
+from mdc.stack.ports import HOST
 
 _ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
 
+def free_ports(*names: str) -> dict[str, int]:
+    """Find a port for each name that nobody has; all are different."""
+    with ExitStack() as held:
+        probes = {name: held.enter_context(socket.socket()) for name in names}
+        for probe in probes.values():
+            probe.bind((HOST, 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in probes.items()}
+
+
 @contextmanager
 def temporary_home() -> Iterator[Home]:
-    """Give a home with a short name: a socket's path may have only 103 bytes."""
+    """Give a home with a short name (a socket's path may have only 103 bytes) and ports of its own.
+
+    Several stacks start at once here: they would all choose the well-known ports, and the one
+    whose page binds last would be without.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mdc-test-"))
     try:
-        yield Home.at(folder)
+        home = Home.at(folder)
+        write_private_json(home.ports, free_ports("web", "flower", "simulator"))
+        yield home
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

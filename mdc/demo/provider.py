@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
-
-import requests
 
 from ingestion.store.series import ensure_account
 from mdc.demo.plan import POLYGON_KEY, PROVIDERS, YAHOO, DemoPlan
 from mdc.stack.addresses import Home
 from mdc.stack.files import write_private_json
-from mdc.stack.ports import HOST, answers
+from mdc.stack.ports import HOST, listens
 from mdc.stack.processes import PROJECT, child_environment
 from mdc.stack.supervisor import ProcessSpec
 from providers.registry import get_adapter
-from providers.simulator.process import SimulatorControl
 
 SIMULATOR: Final = "simulator"
 
@@ -43,21 +39,10 @@ def simulator_process(plan: DemoPlan, *, home: Home, port: int) -> ProcessSpec:
         name=SIMULATOR,
         argv=(*module, "--port", str(port), "--config", str(config)),
         log=home.logs / "simulator.log",
-        ready=lambda pid: _serves(port, pid),
+        ready=lambda pid: listens(pid, port),
         environment=child_environment({}),
         folder=PROJECT,
     )
-
-
-def _serves(port: int, pid: int) -> bool:
-    """Tell whether it is that process which answers, and not another demo's at the same port."""
-    if not answers(port):
-        return False
-    with closing(SimulatorControl(address(port))) as control:
-        try:
-            return bool(control.health()["pid"] == pid)
-        except (requests.RequestException, ValueError, LookupError, TypeError):
-            return False
 
 
 def address(port: int) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+import psutil
+
 from mdc.stack.addresses import Home
 from mdc.stack.files import read_json, write_private_json
 
@@ -20,11 +22,13 @@ def pick_port(home: Home, name: str) -> int:
     return port
 
 
-def answers(port: int) -> bool:
-    """Tell whether something listens on a port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-        client.settimeout(1)
-        return client.connect_ex((HOST, port)) == 0
+def listens(pid: int, port: int) -> bool:
+    """Tell whether it is this process that listens on a port, and not another stack's."""
+    try:
+        found = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found)
 
 
 def _free(port: int | None) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mdc.stack.addresses import Home
 from mdc.stack.logins import ADMIN_NAME, Logins
-from mdc.stack.ports import HOST, answers
+from mdc.stack.ports import HOST, listens
 from mdc.stack.supervisor import ProcessSpec
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -63,7 +63,7 @@ def _python(
 
     def is_ready(pid: int) -> bool:
         if port is not None:
-            return answers(port)
+            return listens(pid, port)
         return mark.exists() and mark.read_text(encoding="ascii") == str(pid)
 
     return ProcessSpec(

@@ -8,16 +8,9 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner, Result
-from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 
-# Ledgers refuse to be emptied otherwise; sessions are facts that every test may share.
-_EMPTY = """
-SET session_replication_role = replica;
-TRUNCATE corporate_action, coverage, series, provider_symbol, instrument, bar, bar_revision,
-    audit_event RESTART IDENTITY CASCADE;
-SET session_replication_role = DEFAULT;
-"""
+from tests.tables import empty_tables
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +20,7 @@ def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[No
         try:
             yield
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute(_EMPTY)
-            connections.close_all()
+            empty_tables()
 
 
 @pytest.fixture

@@ -26,24 +26,10 @@ from ingestion.services.run_slices import RunLimits, run_slices
 from ingestion.services.tick import tick
 from mdc.cli.main import cli
 from providers.types import Timeframe
+from tests.tables import empty_tables
 
 TESTER = Actor(name="tester", source="cli")
 Run = Callable[..., Result]
-
-# Sessions of venues are facts that every test may share.
-_EMPTY = """
-SET session_replication_role = replica;
-DO $$
-DECLARE names text;
-BEGIN
-    SELECT string_agg(quote_ident(relname), ', ') INTO names
-    FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-      AND relname !~ '^(django|auth)_' AND relname <> 'venue_session';
-    EXECUTE 'TRUNCATE ' || names || ' RESTART IDENTITY CASCADE';
-END $$;
-SET session_replication_role = DEFAULT;
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +43,7 @@ def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
         try:
             yield
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute(_EMPTY)
-            connections.close_all()
+            empty_tables()
 
 
 @pytest.fixture

@@ -20,16 +20,10 @@ from providers.registry import get_adapter
 from providers.simulator.actions import recorded_actions
 from providers.simulator.recorded import load_recordings
 from providers.types import Adjustment, Anchor, BarQuery, Credentials, Hours, Timeframe
+from tests.tables import empty_tables
 
 START, END = datetime(2005, 1, 1, tzinfo=UTC), datetime(2005, 5, 1, tzinfo=UTC)
 MINUTES = datetime(2005, 3, 1, tzinfo=UTC), datetime(2005, 3, 5, tzinfo=UTC)
-
-_EMPTY = """
-SET session_replication_role = replica;
-TRUNCATE corporate_action, coverage, series, provider_symbol, instrument, bar, bar_revision
-    RESTART IDENTITY CASCADE;
-SET session_replication_role = DEFAULT;
-"""
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +46,7 @@ def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[st
             entry = connections["default"].settings_dict
             yield f"postgresql://{entry['USER']}@/{entry['NAME']}?host={entry['HOST']}"
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute(_EMPTY)
-            connections.close_all()
+            empty_tables()
 
 
 def _store_days(symbol: str) -> None:

@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connections
 from pytest_django import DjangoDbBlocker
 
 from ingestion.domain.actor import Actor
+from ingestion.domain.retry import CRASHES_BEFORE_DEAD
 from ingestion.domain.spec import JobRequest
 from ingestion.services.open_job import open_job
 from mdc.stack.embedded import EmbeddedStack
@@ -139,6 +140,15 @@ class Field:
             self.sql(
                 "SELECT id, state FROM job WHERE id = ANY(%s)",
                 list(self.jobs if jobs is None else jobs),
+            )
+        )
+
+    def on_the_brink(self) -> bool:
+        """Tell whether one more death of its worker would be the end of some slice."""
+        return bool(
+            self.sql(
+                "SELECT 1 FROM slice WHERE state IN ('ready', 'leased') AND crashes >= %s LIMIT 1",
+                CRASHES_BEFORE_DEAD - 1,
             )
         )
 

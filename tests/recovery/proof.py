@@ -50,10 +50,11 @@ def prove(field: Field, jobs: Collection[int], *, lost: Collection[Lost] = ()) -
         for job_id, spec in Job.objects.filter(id__in=jobs).values_list("id", "spec")
     }
     assert set(field.states(sorted(jobs)).values()) == {"completed"}
+    _prove_nothing_else_died(field, sorted(jobs), dead=len(lost))
     rows = _prove_content(field, specs, lost)
     _prove_coverage(field, specs, lost)
     _prove_checkpoints(field, specs, lost)
-    _prove_ledger(field, sorted(jobs), rows=rows, dead=len(lost))
+    _prove_ledger(field, sorted(jobs), rows=rows)
     return rows
 
 
@@ -220,14 +221,19 @@ def _prove_checkpoints(field: Field, specs: dict[int, JobSpec], lost: Collection
         assert position == last or askers[series.series_id] > 1
 
 
-def _prove_ledger(field: Field, jobs: list[int], *, rows: int, dead: int) -> None:
-    """Every slice was finished exactly once, by somebody, and nobody healthy was blamed."""
-    assert (
-        dict(
-            field.sql("SELECT state, count(*) FROM slice WHERE job_id = ANY(%s) GROUP BY 1", jobs)
-        ).get("dead", 0)
-        == dead
+def _prove_nothing_else_died(field: Field, jobs: list[int], *, dead: int) -> None:
+    """No slice is given up that a poison did not kill; a failure shows what was tried."""
+    found = field.sql(
+        "SELECT s.id, s.error, s.crashes, s.tries, (SELECT array_agg(to_jsonb(a) ORDER BY a.id)"
+        "   FROM attempt a WHERE a.slice_id = s.id)"
+        " FROM slice s WHERE job_id = ANY(%s) AND state = 'dead'",
+        jobs,
     )
+    assert len(found) == dead, found
+
+
+def _prove_ledger(field: Field, jobs: list[int], *, rows: int) -> None:
+    """Every slice was finished exactly once, by somebody, and nobody healthy was blamed."""
     assert not field.sql(
         "SELECT state, count(*) FROM slice WHERE job_id = ANY(%s)"
         " AND (state NOT IN ('done', 'dead') OR lease_token IS NOT NULL"

@@ -81,8 +81,12 @@ class Watch:
         ]
 
     def is_calm(self) -> bool:
-        """Tell whether every awaited point has struck and something was committed since."""
-        if self._expected & self._awaited:
+        """Tell whether every awaited point has struck and something was committed since.
+
+        And no slice is one blow from being given up: who dies with its worker three times over is
+        taken for a poison, and rightly; here it would only be bad luck.
+        """
+        if self._expected & self._awaited or self._field.on_the_brink():
             return False
         return not self.blows or (bool(self.commits) and self.commits[-1] > self.blows[-1].at)
 

@@ -13,7 +13,7 @@ import psycopg
 import pyarrow.dataset as ds
 import pytest
 import redis
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connections
 from kombu import Connection
 from pytest_django import DjangoDbBlocker
 
@@ -26,15 +26,9 @@ from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from tests.conftest import temporary_home
 from tests.protocol.scene import TESTER, sql, value
+from tests.tables import empty_tables
 from tests.targets.receiver import Answer, receiving
 from tests.targets.receiving import Consumer, a_job, commit, daily, declare, drain, stored
-
-_EMPTY = """
-SET session_replication_role = replica;
-TRUNCATE target, outbox, job, account, series, instrument, attempt, bar, bar_revision, audit_event
-    RESTART IDENTITY CASCADE;
-SET session_replication_role = DEFAULT;
-"""
 
 
 @pytest.fixture
@@ -44,21 +38,7 @@ def db(_calendar: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         try:
             yield
         finally:
-            empty()
-            connections.close_all()
-
-
-def empty() -> None:
-    """Empty the tables; a tick that still reads them may be in the way, but not for ever."""
-    for _ in range(20):
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(_EMPTY)
-        except OperationalError:
-            connection.close()
-        else:
-            return
-    pytest.fail("somebody holds the tables")
+            empty_tables()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +50,10 @@ def crash_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def deliverers(
-    _calendar: None, servers: EmbeddedStack, crash_folder: Path
+    _calendar: None,
+    servers: EmbeddedStack,
+    crash_folder: Path,
+    django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[EmbeddedStack]:
     """Run what ticks and what delivers on the test database."""
     redis.Redis(unix_socket_path=str(servers.home.valkey_socket)).flushall()
@@ -89,6 +72,8 @@ def deliverers(
     ):
         running.start(["control", "deliver"], prepare=False)
         yield running
+    with django_db_blocker.unblock():
+        empty_tables()
 
 
 def tick_until(deliverers: EmbeddedStack, done: Callable[[], bool]) -> None:
