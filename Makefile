@@ -37,13 +37,9 @@ demo: $(RUNTIME)
 up: $(RUNTIME)
 	@$(BIN)/mdc up $(ARGS)
 
-# Tests that count requests by the millisecond need the machine to themselves.
-ALONE := tests/limits
-
 test: $(DEVELOPMENT)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE))
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

@@ -31,6 +31,7 @@ BENCHMARKS: Final = {
     "plan": "benchmarks.plan",
     "claim": "benchmarks.claim",
     "http": "benchmarks.http",
+    "pace": "benchmarks.pace",
     "reading": "benchmarks.reading",
     "everyday": "benchmarks.everyday",
     "export": "benchmarks.export",

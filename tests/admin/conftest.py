@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -11,6 +12,20 @@ from pytest_django import DjangoDbBlocker
 
 from ingestion.services.ensure_roles import OPERATOR, VIEWER, ensure_roles
 from tests.admin.seeds import fill, log_in
+from tests.protocol.scene import store_sessions
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calendar(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Write the sessions of the jobs' venue once, rather than with each job."""
+    with django_db_blocker.unblock():
+        store_sessions()
+
+
+@pytest.fixture(autouse=True)
+def _no_static_files(settings: Any) -> None:
+    """Leave out what looks at every static file for each new client."""
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]
 
 
 @pytest.fixture(scope="module")
