@@ -37,7 +37,9 @@ demo: $(RUNTIME)
 up: $(RUNTIME)
 	@$(BIN)/mdc up $(ARGS)
 
+# Hundreds of processes start: none of them shall compile anew where Python may not write bytecode.
 test: $(DEVELOPMENT)
+	@$(BIN)/python -m compileall -q mdc ingestion providers
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 else

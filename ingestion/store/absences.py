@@ -48,18 +48,19 @@ FROM gone
 """
 
 # A session may come twice, as withdrawn and as empty again: those are looks by two attempts. What
-# an unexpired proof explains stays explained, however often it is looked at.
+# an unexpired proof explains stays explained, however often it is looked at. What is loaded is not
+# missing: a window that overlaps an earlier one may be answered without bars that are stored.
 _NOTE_MISSING = """
 INSERT INTO missing_session AS m (series_id, "window", looks, attempt_id, seen_at)
-SELECT g.series_id, tstzrange(g.starts, g.ends), count(DISTINCT g.attempt_id), max(g.attempt_id),
-       clock_timestamp()
+SELECT g.series_id, part, count(DISTINCT g.attempt_id), max(g.attempt_id), clock_timestamp()
 FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
      AS g(series_id, starts, ends, attempt_id)
+LEFT JOIN coverage c ON c.series_id = g.series_id,
+LATERAL unnest(tstzmultirange(tstzrange(g.starts, g.ends)) - coalesce(c.loaded, '{}')) AS part
 WHERE NOT coalesce((SELECT range_agg(p."window") FROM empty_proof p
                     WHERE p.series_id = g.series_id AND p.expires_at > clock_timestamp()
-                      AND p."window" && tstzrange(g.starts, g.ends)), '{}')
-          @> tstzrange(g.starts, g.ends)
-GROUP BY g.series_id, g.starts, g.ends
+                      AND p."window" && part), '{}') @> part
+GROUP BY g.series_id, part
 ON CONFLICT (series_id, "window") DO UPDATE
 SET looks = m.looks + excluded.looks, attempt_id = excluded.attempt_id, seen_at = excluded.seen_at
 """

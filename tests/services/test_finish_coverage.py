@@ -266,6 +266,20 @@ def test_looking_at_a_proven_session_again_does_not_make_it_missing() -> None:
     assert outcome(again) == "complete"
 
 
+def test_what_another_job_loaded_meanwhile_is_not_missing() -> None:
+    """A window that overlaps it may be answered without a session that is stored by then."""
+    span = timedelta(days=10_000)
+    first = january()
+    second = open_running(start=day("2024-01-10"), end=day("2024-02-10"), slice_span=span)
+    worker = Worker.of(first)
+    worker.finish(truthful(worker.claim_one()))
+    worker.finish(withholding("2024-01-17", "2024-02-05")(worker.claim_one()))
+    series = series_of(second)
+    assert loaded(series).contains(us("2024-01-17"))
+    assert "2024-01-17" in stored_days(series)
+    assert missing(series) == {"2024-02-05": 1}
+
+
 def test_one_look_through_two_pages_is_one_look() -> None:
     """A batch may hold several slices of a series; each session is looked at once."""
     job = open_running()
