@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -335,7 +335,8 @@ def _partitions(
         return {"bar": None}
     if first == last:
         return {partition_of(first): None}
-    year = stamps.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970
+    edges = [to_us(datetime(year, 1, 1, tzinfo=UTC)) for year in years[1:]]
+    year = first + np.searchsorted(edges, stamps, side="right")
     return {partition_of(one): year == one for one in np.unique(year).tolist()}
 
 
