@@ -1,4 +1,4 @@
-"""One pair of servers and a simulator for this folder; workers come alone and in fours."""
+"""One pair of servers and a simulator for this folder; workers come in ones, twos and fours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def servers_and_simulator() -> Iterator[Field]:
         yield running
 
 
-@pytest.fixture(scope="session", params=[1, 4], ids="{}-processes".format)
+@pytest.fixture(
+    scope="session",
+    params=[1, pytest.param(2, marks=pytest.mark.drill), 4],
+    ids="{}-processes".format,
+)
 def staff(request: pytest.FixtureRequest, servers_and_simulator: Field) -> Iterator[Field]:
     """Run control, beat and some fetch processes; their names are those of this field's stack."""
     ground = servers_and_simulator
