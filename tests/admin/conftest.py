@@ -12,14 +12,10 @@ from pytest_django import DjangoDbBlocker
 
 from ingestion.services.ensure_roles import OPERATOR, VIEWER, ensure_roles
 from tests.admin.seeds import fill, log_in
-from tests.protocol.scene import store_sessions
+from tests.protocol.conftest import _calendar
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _calendar(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Write the sessions of the jobs' venue once, rather than with each job."""
-    with django_db_blocker.unblock():
-        store_sessions()
+# Sessions are written once, rather than with each job.
+__all__ = ["_calendar"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-from pytest_django import DjangoDbBlocker
+from tests.protocol.conftest import _calendar
 
-from tests.protocol.scene import store_sessions
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _calendar(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    with django_db_blocker.unblock():
-        store_sessions()
+__all__ = ["_calendar"]
