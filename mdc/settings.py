@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict
 
+from ingestion.domain.moved_clock import BadClock, MovedClock
 from mdc.environment import (
     BadSetting,
     env_choice,
@@ -65,6 +66,17 @@ def named_settings(kind: str, suffix: str) -> dict[str, str]:
         if name.endswith(tail)
     }
     return {name: value for name, value in found.items() if name and value}
+
+
+def env_clock(name: str) -> MovedClock | None:
+    """Return the clock of a rehearsal, None without one, or raise BadSetting."""
+    text = env_text(name)
+    try:
+        return MovedClock.parse(text) if text else None
+    except BadClock:
+        raise BadSetting(
+            name, "ANCHOR=SHOWN or ANCHOR=SHOWN*RATE, two times such as 2026-01-31T09:00Z"
+        ) from None
 
 
 def provider_settings(suffix: str) -> dict[str, str]:
@@ -273,6 +285,9 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- logs --------------------------------------------------------------------------------------
+
+# A rehearsal shows the shells another time; see docs/schedules.md.
+CLOCK = env_clock("MDC_CLOCK")
 
 LOG_LEVEL = env_choice("MDC_LOG_LEVEL", "info", ("debug", "info", "warning", "error")).upper()
 LOG_FORMAT = env_choice("MDC_LOG_FORMAT", "text", ("text", "json"))

@@ -62,23 +62,24 @@ class ScheduleAdmin(AuditedAdmin):
 
     form = ScheduleForm
     list_display = (
-        "id",
+        "name",
         "definition",
+        "action",
         "rule",
         "zone",
         "next_fire",
         "overlap",
         "catchup",
-        "enabled",
+        "paused_at",
     )
-    list_filter = ("enabled", "overlap", "catchup")
+    list_filter = ("action", "overlap", "catchup")
     list_select_related = ("definition",)
-    search_fields = ("definition__name", "note")
+    search_fields = ("name", "definition__name", "note")
     autocomplete_fields = ("definition",)
     ordering = ("-id",)
     readonly_fields = ("next_fire", "ledger")
     fieldsets = (
-        (None, {"fields": (("definition", "enabled"), "rule", ("tz", "venue"), "note")}),
+        (None, {"fields": (("name", "definition"), "action", "rule", ("tz", "venue"), "note")}),
         ("Limits", {"fields": ("starts_at", "ends_at", ("overlap", "catchup"))}),
         ("Lateness", {"fields": (("max_lateness", "jitter"),)}),
         ("Now", {"fields": ("next_fire", "ledger")}),

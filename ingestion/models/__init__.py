@@ -3,9 +3,12 @@
 from ingestion.models.account import Account, Budget
 from ingestion.models.audit import AuditEvent
 from ingestion.models.bar import Bar, BarRevision, Quarantine
+from ingestion.models.calendar import CalendarOverride
 from ingestion.models.coverage import Coverage, EmptyProof, MissingSession, VenueSession
 from ingestion.models.definition import JobDefinition, RetryClass
 from ingestion.models.file_source import FileSource
+from ingestion.models.finding import Finding, Inspection
+from ingestion.models.freshness import Freshness
 from ingestion.models.instrument import (
     CorporateActionRecord,
     Instrument,
@@ -14,7 +17,8 @@ from ingestion.models.instrument import (
     Watchlist,
 )
 from ingestion.models.job import Attempt, Checkpoint, Executor, FetchRun, Job, Slice
-from ingestion.models.schedule import Schedule, Slot
+from ingestion.models.schedule import BeatLease, Schedule, Slot
+from ingestion.models.signal import Signal, SignalMatch
 from ingestion.models.target import OutboxEntry, Target
 
 __all__ = [
@@ -23,7 +27,9 @@ __all__ = [
     "AuditEvent",
     "Bar",
     "BarRevision",
+    "BeatLease",
     "Budget",
+    "CalendarOverride",
     "Checkpoint",
     "CorporateActionRecord",
     "Coverage",
@@ -31,6 +37,9 @@ __all__ = [
     "Executor",
     "FetchRun",
     "FileSource",
+    "Finding",
+    "Freshness",
+    "Inspection",
     "Instrument",
     "Job",
     "JobDefinition",
@@ -41,6 +50,8 @@ __all__ = [
     "RetryClass",
     "Schedule",
     "Series",
+    "Signal",
+    "SignalMatch",
     "Slice",
     "Slot",
     "Target",

@@ -49,6 +49,9 @@ class JobDefinition(models.Model):
         max_length=16, choices=choices(Adjustment), default=Adjustment.RAW
     )
     hours = models.CharField(max_length=16, choices=choices(Hours), default=Hours.REGULAR)
+    venue = models.CharField(
+        max_length=8, blank=True, help_text="calendar of symbols of which nothing is known yet"
+    )
     history_start = models.DateField()
     providers = ArrayField(models.CharField(max_length=32), help_text="in order of preference")
     slice_span = models.DurationField(
@@ -69,7 +72,8 @@ class JobDefinition(models.Model):
     stale_after = models.DurationField(
         null=True, blank=True, help_text="retries that would land later than this are dropped"
     )
-    priority = models.PositiveSmallIntegerField(default=100)
+    next_freshness_at = models.DateTimeField(null=True, blank=True)
+    priority = models.PositiveSmallIntegerField(default=120)
     weight = models.PositiveSmallIntegerField(default=1)
     retry_class = models.CharField(max_length=32, default="fast")
     revision = models.PositiveIntegerField(default=1)
@@ -77,6 +81,13 @@ class JobDefinition(models.Model):
 
     class Meta:
         db_table = "job_definition"
+        indexes = [
+            models.Index(
+                fields=["next_freshness_at"],
+                condition=models.Q(freshness__isnull=False),
+                name="definition_freshness_due",
+            )
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(priority__lte=255), name="definition_priority_range"

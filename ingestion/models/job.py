@@ -28,13 +28,17 @@ class Job(models.Model):
     """Hold one managed piece of work and where it stands.
 
     `desired` is what people asked for, `state` what is so; `vtime` is the job's virtual time in
-    fair sharing; `spec` is the frozen request as ingestion.domain.spec writes it.
+    fair sharing; `spec` is the frozen request as ingestion.domain.spec writes it, without series
+    while `request` waits to be resolved. A job waits until the one it comes `after` has ended.
     """
 
     definition = models.ForeignKey(
         JobDefinition, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
     slot = models.OneToOneField(Slot, null=True, blank=True, on_delete=models.SET_NULL)
+    after = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="followers"
+    )
     request_key = models.CharField(max_length=128, null=True, blank=True, unique=True)
     workload = models.CharField(max_length=16, choices=choices(Workload))
     kind = models.CharField(max_length=16, choices=choices(JobKind))
@@ -66,6 +70,9 @@ class Job(models.Model):
         blank=True,
         help_text="names of targets to feed; empty list: none, null: all that match",
     )
+    request = models.JSONField(
+        null=True, blank=True, help_text="what is asked, until planning has resolved it"
+    )
     spec = models.JSONField()
     plan_cursor = models.JSONField(null=True, blank=True)
     planned = models.BooleanField(default=False)
@@ -74,6 +81,11 @@ class Job(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    deadline_missed_at = models.DateTimeField(null=True, blank=True)
+    stale_at = models.DateTimeField(
+        null=True, blank=True, help_text="retries that would begin later are dropped"
+    )
     error_class = models.CharField(max_length=64, blank=True)
     error = models.TextField(blank=True)
 
@@ -93,6 +105,13 @@ class Job(models.Model):
                 condition=Q(state__in=["queued", "running", "paused"]),
                 name="job_open",
             ),
+            models.Index(
+                fields=["deadline_at"],
+                condition=Q(deadline_missed_at__isnull=True, deadline_at__isnull=False)
+                & Q(state__in=["queued", "running", "paused"]),
+                name="job_deadline_due",
+            ),
+            models.Index(fields=["after"], condition=Q(after__isnull=False), name="job_follows"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -238,6 +257,7 @@ class Attempt(models.Model):
     detail = models.JSONField(default=dict)
     payload_sha = models.CharField(max_length=64, blank=True)
     code_version = models.CharField(max_length=32)
+    adapter_version = models.PositiveSmallIntegerField(default=1, db_default=1)
 
     class Meta:
         db_table = "attempt"

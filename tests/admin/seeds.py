@@ -104,7 +104,8 @@ def fill() -> int:
         providers=["synthetic"],
     )
     schedules = Schedule.objects.bulk_create(
-        Schedule(definition=definition, rule={"cron": "0 1 * * *"}) for _ in range(SYMBOLS)
+        Schedule(name=f"nightly-{n}", definition=definition, rule={"cron": "0 1 * * *"})
+        for n in range(SYMBOLS)
     )
     Slot.objects.bulk_create(
         Slot(

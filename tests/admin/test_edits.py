@@ -222,7 +222,9 @@ def test_a_schedule_that_could_not_fire_is_refused(
 ) -> None:
     """Zone, rule and limits must make sense."""
     fields = {
+        "name": "nightly",
         "definition": str(definition.pk),
+        "action": "update",
         "rule": '{"cron": "0 1 * * *"}',
         "tz": "America/New_York",
         "overlap": "skip",

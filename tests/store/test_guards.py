@@ -93,7 +93,7 @@ def _rows(db: None) -> None:
     definition = JobDefinition.objects.create(
         name="daily", symbols=["AAA"], timeframe="1d", history_start=T.date(), providers=["yahoo"]
     )
-    schedule = Schedule.objects.create(definition=definition, rule={})
+    schedule = Schedule.objects.create(name="nightly", definition=definition, rule={})
     Slot.objects.create(schedule=schedule, due=T, disposition="fired", decided_at=T)
     RetryClass.objects.create(name="patient")
     Attempt.objects.create(

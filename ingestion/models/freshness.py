@@ -1,0 +1,51 @@
+"""How each closed session was kept: complete when it was due, or not."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from ingestion.models.definition import JobDefinition
+
+
+class Freshness(models.Model):
+    """Judge one session of one venue for a definition, once, when it was due to be complete.
+
+    `lacking` series were not complete then, of `series` in all; `complete_at` is when the last of
+    them came, where that was later.
+    """
+
+    definition = models.ForeignKey(
+        JobDefinition, on_delete=models.CASCADE, related_name="freshness_record"
+    )
+    venue = models.CharField(max_length=8)
+    session = models.DateField()
+    closed_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    judged_at = models.DateTimeField()
+    series = models.PositiveIntegerField()
+    lacking = models.PositiveIntegerField()
+    sample = models.JSONField(default=list, help_text="some of the symbols that lacked")
+    complete_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "freshness"
+        verbose_name_plural = "freshness"
+        indexes = [
+            models.Index(
+                fields=["definition"],
+                condition=Q(complete_at__isnull=True),
+                name="freshness_breached",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["definition", "venue", "session"], name="freshness_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(lacking__lte=models.F("series")), name="freshness_lacking_of_series"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.session}: {self.series - self.lacking} of {self.series}"
