@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 
 from django.db import transaction
 
-from ingestion.calendars import expectation_for
-from ingestion.domain.coverage import Ranges
-from ingestion.domain.gaps import Evidence, GapReport, find_gaps
-from ingestion.domain.windows import Window, from_us, to_us
+from ingestion.domain.gaps import Evidence, GapReport
+from ingestion.domain.windows import Window, from_us
+from ingestion.services.find_gaps import judge_series, judged_window
 from ingestion.services.find_series import find_series
 from ingestion.store import series_reads
 from ingestion.store.series_reads import BarCount, SeriesRow
 from providers.types import Timeframe
-
-NOTHING_EXPECTED = GapReport(expected=0, loaded=0, explained=0, gaps=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def show_coverage(
         evidence = series_reads.read_evidence([one.id for one in found], now=now)
         asked = series_reads.asked_windows([one.id for one in found])
         windows = {
-            one.id: _window(asked.get(one.id), evidence[one.id], start=start, end=end)
+            one.id: judged_window(asked.get(one.id), evidence[one.id], start=start, end=end)
             for one in found
         }
         bars = series_reads.count_bars({key: one for key, one in windows.items() if one})
@@ -68,28 +65,6 @@ def show_coverage(
         )
         for one in found
     )
-
-
-def judge_series(
-    series: SeriesRow, *, window: Window | None, evidence: Evidence, now: datetime
-) -> GapReport:
-    """Judge one series over a window, cut to the instrument's life; None expects nothing."""
-    if window is None:
-        return NOTHING_EXPECTED
-    start, end = window.start, window.end
-    if series.listed_from is not None:
-        start = max(start, datetime.combine(series.listed_from, time(), UTC))
-    if series.delisted_on is not None:
-        end = min(end, datetime.combine(series.delisted_on, time(), UTC))
-    if end <= start:
-        return NOTHING_EXPECTED
-    expectation = expectation_for(
-        venue=series.venue,
-        timeframe=series.timeframe,
-        hours=series.hours,
-        anchor=series.anchor,
-    )
-    return find_gaps(expectation, window=Window(start, end), evidence=evidence, now_us=to_us(now))
 
 
 def _cover(
@@ -117,17 +92,3 @@ def _watermark(report: GapReport, *, window: Window | None, evidence: Evidence) 
     settled = evidence.loaded.union(evidence.proofs).clip(window.start_us, window.end_us)
     mark = report.gaps[0].start if report.gaps else int(settled.ends[-1])
     return from_us(mark) if settled.starts[0] < mark else None
-
-
-def _window(
-    asked: Window | None, evidence: Evidence, *, start: datetime | None, end: datetime | None
-) -> Window | None:
-    """Return the span to judge: as given, else over everything asked for or known."""
-    known = Ranges.of_windows([asked] if asked else []).union(
-        evidence.loaded.union(evidence.proofs)
-    )
-    if not len(known) and (start is None or end is None):
-        return None
-    first = start if start is not None else from_us(int(known.starts[0]))
-    last = end if end is not None else from_us(int(known.ends[-1]))
-    return Window(first, last) if first < last else None

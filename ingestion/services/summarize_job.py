@@ -14,7 +14,7 @@ from ingestion.domain.spec import JobSpec, SeriesSpec
 from ingestion.domain.states import JobState
 from ingestion.domain.windows import Window
 from ingestion.services.describe_job import Failure, describe_failures, read_spec
-from ingestion.services.show_coverage import judge_series
+from ingestion.services.find_gaps import judge_series
 from ingestion.store import attempt_reads, job_reads, series_reads
 from ingestion.store.attempt_reads import AttemptTotals
 from ingestion.store.job_reads import JobRow, SliceTally

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingestion.domain.windows import Window, from_us
 from ingestion.models import Account, Instrument, Job, Series
-from ingestion.services.show_coverage import judge_series
+from ingestion.services.find_gaps import judge_series
 from ingestion.store.series_reads import read_evidence, select_series
 from tests.protocol.scene import day, sql, value
 
