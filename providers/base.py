@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from providers.errors import UnsupportedRequest
 from providers.instruments import Listing
@@ -98,6 +98,10 @@ class Edge(Protocol):
 
 class Adapter(ABC):
     """Translate between BarQuery and a provider's wire format; holds no state and does no I/O."""
+
+    # To be raised whenever `parse` reads the same answer otherwise than before: `mdc reconcile
+    # --parsed-before` finds by it what was stored by an earlier reading.
+    version: ClassVar[int] = 1
 
     @property
     @abstractmethod

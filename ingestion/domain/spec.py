@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, assert_never
 
 from ingestion.domain.states import JobKind, Workload
 from ingestion.domain.windows import Window
 from providers.base import RateLimit
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 
-DEFAULT_PRIORITY = {Workload.HISTORICAL: 100, Workload.REALTIME: 200}
+REALTIME_PRIORITY = 200
+# Between realtime and repairs: what someone waits for; its urgency says where within.
+ENSURE_PRIORITY = 180
+HISTORICAL_PRIORITY: Final[Mapping[JobKind, int]] = {
+    JobKind.REPAIR: 150,
+    JobKind.UPDATE: 120,
+    JobKind.BACKFILL: 100,
+    JobKind.RECONCILE: 100,
+}
 DEFAULT_TRIES = 5
 DEFAULT_CONCURRENCY = 5
 DEFAULT_SLICES_PER_ROUND = 5
@@ -55,6 +63,17 @@ class JobRequest:
     retry_delay: float | None = None
     validate: bool = True
     targets: tuple[str, ...] | None = None
+
+
+def default_priority(workload: Workload, kind: JobKind) -> int:
+    """Return the priority of work of which nobody said any."""
+    match workload:
+        case Workload.REALTIME:
+            return REALTIME_PRIORITY
+        case Workload.HISTORICAL:
+            return HISTORICAL_PRIORITY[kind]
+        case _:
+            assert_never(workload)
 
 
 # Half-open; None where it is open.

@@ -16,12 +16,20 @@ class Workload(enum.StrEnum):
 
 
 class JobKind(enum.StrEnum):
-    """Name why a job exists; only `reconcile` fetches what is covered already."""
+    """Name why a job exists."""
 
     BACKFILL = "backfill"
     UPDATE = "update"
     REPAIR = "repair"
     RECONCILE = "reconcile"
+
+    @property
+    def refetches(self) -> bool:
+        """Tell whether the job asks for what is covered too, and compares what comes with it."""
+        return self in _REFETCHING
+
+
+_REFETCHING = frozenset({JobKind.REPAIR, JobKind.RECONCILE})
 
 
 class JobState(enum.StrEnum):

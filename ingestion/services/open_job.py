@@ -11,11 +11,11 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import (
     DEFAULT_CONCURRENCY,
-    DEFAULT_PRIORITY,
     DEFAULT_SLICES_PER_ROUND,
     DEFAULT_TRIES,
     JobRequest,
     JobSpec,
+    default_priority,
 )
 from ingestion.domain.states import JobState, Workload
 from ingestion.models import Job
@@ -85,7 +85,7 @@ def open_resolved(
             account_id=account_id,
             state=(JobState.DRAFT if draft else JobState.QUEUED).value,
             request_key=request.request_key,
-            priority=_or(request.priority, DEFAULT_PRIORITY[request.workload]),
+            priority=_or(request.priority, default_priority(request.workload, request.kind)),
             tries=_or(request.tries, _tries(request.retry_class)),
             max_concurrency=_or(request.max_concurrency, DEFAULT_CONCURRENCY),
             max_slices_per_round=_or(request.slices_per_round, DEFAULT_SLICES_PER_ROUND),

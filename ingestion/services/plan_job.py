@@ -99,7 +99,7 @@ class _Knowledge:
 def plan_series(
     series: SeriesSpec, *, kind: JobKind, known: Known, resume: str | None = None
 ) -> SlicePlan:
-    """Cut what one series of a job still lacks; reconciliations lack everything.
+    """Cut what one series of a job still lacks; a job that refetches lacks everything.
 
     No slice reaches from one of the provider's names for the instrument into another.
     """
@@ -108,7 +108,7 @@ def plan_series(
     )
     wanted = _wanted(series, resume=resume)
     missing = Ranges.of_windows([wanted] if wanted else [])
-    if kind is not JobKind.RECONCILE:
+    if not kind.refetches:
         missing = missing.subtract(known.settled)
     return SlicePlan.join(
         plan_slices(missing=part, span=series.span, expectation=expectation)

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from ingestion.domain import pacing
+from ingestion.domain.states import JobKind
 from ingestion.domain.windows import from_us
 from ingestion.store import budgets
 from ingestion.store.crashpoints import crash_point
@@ -22,6 +23,7 @@ HORIZON_US = 1_000_000
 # Who was told to wait asks again so long before the send time, or each window would begin late.
 ASK_AHEAD_US = HORIZON_US // 2
 JOBS_IN_RACE = 200
+_REFETCHING = [kind.value for kind in JobKind if kind.refetches]
 
 # A window that another lease is fetching is left alone: when it is covered, this one is free.
 # (A scalar subquery, because an anti-join would compare each candidate with every lease.)
@@ -59,14 +61,15 @@ WITH race AS (
     LIMIT %(k)s
 )
 SELECT f.id, f.job_id, f.series_id, f.tries, f.crashes, f.suspect, f.retry_class, f.retry_delay,
-       f.validate, f.max_tries, f.kind = 'reconcile' OR coalesce(c.doubted && f.todo, false),
+       f.validate, f.max_tries,
+       f.kind = ANY(%(refetching)s) OR coalesce(c.doubted && f.todo, false),
        lower(f.todo), upper(f.todo), lower(left_over), upper(left_over)
 FROM found f
 LEFT JOIN LATERAL (
     SELECT loaded, doubted FROM coverage WHERE series_id = f.series_id LIMIT 1
 ) c ON true
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN f.kind = 'reconcile' THEN tstzmultirange(f.todo)
+    SELECT CASE WHEN f.kind = ANY(%(refetching)s) THEN tstzmultirange(f.todo)
            ELSE tstzmultirange(f.todo)
                 - coalesce(c.loaded, '{}')
                 - coalesce((SELECT range_agg(p."window") FROM empty_proof p
@@ -218,6 +221,7 @@ def _candidates(
                 "now": now,
                 "k": k,
                 "suspects": suspects,
+                "refetching": _REFETCHING,
             },
         )
         return [_Candidate(*row) for row in cursor.fetchall()]

@@ -70,7 +70,7 @@ class Refused:
     type=click.Choice([one.value for one in Hours]),
     help="Which part of the day.  [default: regular with PROVIDER and symbols, otherwise all]",
 )
-@options.priority(default=100)
+@options.priority(default=120)
 @effort_options()
 @options.dry_run()
 @options.draft()
