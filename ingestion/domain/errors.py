@@ -6,6 +6,8 @@ MdcError
 ├── UnknownSeries         nothing is stored or planned under this name
 ├── JobNotReplayable      the job has no dead slice to try again
 ├── UnknownTarget         no target has this name
+├── UnknownDefinition     no definition has this name
+├── UnknownSchedule       no schedule has this name
 ├── DeliveryFailed        a target could not be reached or refused a batch; nothing is lost
 └── StoreError            PostgreSQL refused or is out of reach
     ├── StoreUnavailable
@@ -65,6 +67,26 @@ class UnknownTarget(MdcError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"there is no target named {name!r}; `mdc target list` shows those that exist"
+        )
+        self.name = name
+
+
+class UnknownDefinition(MdcError):
+    """Signal a definition name that nobody declared."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no definition named {name!r}; `mdc definition list` shows those that exist"
+        )
+        self.name = name
+
+
+class UnknownSchedule(MdcError):
+    """Signal a schedule name that nobody declared."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no schedule named {name!r}; `mdc schedule list` shows those that exist"
         )
         self.name = name
 

@@ -46,7 +46,11 @@ class JobDefinition(models.Model):
     symbols = ArrayField(models.CharField(max_length=64))
     timeframe = models.CharField(max_length=8, choices=choices(Timeframe))
     adjustment = models.CharField(
-        max_length=16, choices=choices(Adjustment), default=Adjustment.RAW
+        max_length=16,
+        choices=choices(Adjustment),
+        blank=True,
+        default="",
+        help_text="empty: the basis that the provider declares",
     )
     hours = models.CharField(max_length=16, choices=choices(Hours), default=Hours.REGULAR)
     venue = models.CharField(

@@ -1,0 +1,148 @@
+"""Read definitions: what the user wants kept, and which stored series hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db import connection
+
+from ingestion.domain.errors import UnknownDefinition
+from ingestion.models import JobDefinition
+from ingestion.store.series_reads import SERIES_LIMIT, SeriesRow, select_series
+from providers.errors import UnknownProvider
+from providers.registry import get_adapter
+from providers.types import Adjustment, Hours, Timeframe
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRow:
+    """Hold one definition; `adjustment` is None where the provider's own basis is meant."""
+
+    id: int
+    name: str
+    symbols: tuple[str, ...]
+    timeframe: Timeframe
+    adjustment: Adjustment | None
+    hours: Hours
+    venue: str
+    history_start: date
+    providers: tuple[str, ...]
+    slice_span: timedelta | None
+    max_slices_per_round: int
+    max_concurrency: int
+    tries: int
+    freshness: timedelta | None
+    deadline: timedelta | None
+    stale_after: timedelta | None
+    priority: int
+    weight: int
+    retry_class: str
+    revision: int
+    enabled: bool
+
+    def basis_at(self, provider: str) -> Adjustment:
+        """Return the price basis of this definition's bars at a provider.
+
+        A provider that is unknown, or without this timeframe, has no basis of its own: raw.
+        """
+        if self.adjustment is not None:
+            return self.adjustment
+        try:
+            declared = get_adapter(provider).capabilities.timeframes.get(self.timeframe)
+        except UnknownProvider:
+            return Adjustment.RAW
+        return declared.adjustment if declared else Adjustment.RAW
+
+
+def read_definition(name: str) -> DefinitionRow:
+    """Return the definition of this name; raises UnknownDefinition."""
+    found = JobDefinition.objects.filter(name=name).first()
+    if found is None:
+        raise UnknownDefinition(name)
+    return _row(found)
+
+
+def read_definitions(ids: Iterable[int] | None = None) -> dict[int, DefinitionRow]:
+    """Return definitions by id, in the order of their names; all without `ids`."""
+    rows = JobDefinition.objects.order_by("name")
+    if ids is not None:
+        rows = rows.filter(id__in=list(ids))
+    return {one.id: _row(one) for one in rows}
+
+
+def _row(one: JobDefinition) -> DefinitionRow:
+    return DefinitionRow(
+        id=one.id,
+        name=one.name,
+        symbols=tuple(one.symbols),
+        timeframe=Timeframe(one.timeframe),
+        adjustment=Adjustment(one.adjustment) if one.adjustment else None,
+        hours=Hours(one.hours),
+        venue=one.venue,
+        history_start=one.history_start,
+        providers=tuple(one.providers),
+        slice_span=one.slice_span,
+        max_slices_per_round=one.max_slices_per_round,
+        max_concurrency=one.max_concurrency,
+        tries=one.tries,
+        freshness=one.freshness,
+        deadline=one.deadline,
+        stale_after=one.stale_after,
+        priority=one.priority,
+        weight=one.weight,
+        retry_class=one.retry_class,
+        revision=one.revision,
+        enabled=one.enabled,
+    )
+
+
+_SERIES_OF = """
+SELECT d.id, s.id
+FROM unnest(%(ids)s::bigint[], %(adjustments)s::text[]) AS g(id, adjustment)
+JOIN job_definition d ON d.id = g.id
+JOIN instrument i ON i.symbol = ANY(d.symbols)
+JOIN series s ON s.instrument_id = i.id AND s.provider = d.providers[1] AND s.event_type = 'bar'
+  AND s.timeframe = d.timeframe AND s.hours = d.hours AND s.adjustment = g.adjustment
+"""
+
+
+def definition_series(definition_ids: Iterable[int]) -> dict[int, list[SeriesRow]]:
+    """Return, per definition, the stored series of its first provider, in listing order.
+
+    A symbol of which nothing is stored there yet has none; a definition without any has an empty
+    list.
+    """
+    found = read_definitions(definition_ids)
+    pairs = _series_ids(list(found.values()))
+    ids = sorted({series_id for _, series_id in pairs})
+    rows = {one.id: one for part in _parts(ids) for one in select_series(ids=part)}
+    of_each: dict[int, list[SeriesRow]] = {definition_id: [] for definition_id in found}
+    for definition_id, series_id in pairs:
+        if series_id in rows:
+            of_each[definition_id].append(rows[series_id])
+    return {
+        definition_id: sorted(held, key=lambda one: one.sort_key)
+        for definition_id, held in of_each.items()
+    }
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for first in range(0, len(ids), SERIES_LIMIT):
+        yield ids[first : first + SERIES_LIMIT]
+
+
+def _series_ids(definitions: Sequence[DefinitionRow]) -> list[tuple[int, int]]:
+    asked = [one for one in definitions if one.providers]
+    if not asked:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SERIES_OF,
+            {
+                "ids": [one.id for one in asked],
+                "adjustments": [one.basis_at(one.providers[0]).value for one in asked],
+            },
+        )
+        return [(int(definition_id), int(series_id)) for definition_id, series_id in cursor]
