@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 
 from ingestion.domain.schedules import Catchup, Disposition, Overlap, ScheduleAction
@@ -71,6 +72,12 @@ class Schedule(models.Model):
                 name="schedule_due",
             ),
             models.Index(fields=["venue"], condition=~Q(venue=""), name="schedule_of_venue"),
+            # Who listens to a signal, among any number of schedules that go by the clock.
+            models.Index(
+                KeyTextTransform("name", "rule"),
+                condition=Q(rule__kind="signal"),
+                name="schedule_on_signal",
+            ),
         ]
         constraints = [
             one_of("action", ScheduleAction, name="schedule_action_known"),
