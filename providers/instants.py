@@ -39,7 +39,7 @@ def utc_offsets(instants: Stamps, zone: str) -> Stamps:
 
     Raises zoneinfo.ZoneInfoNotFoundError for a zone that does not exist.
     """
-    transitions, offsets = _offset_table(zone)
+    transitions, offsets = offset_table(zone)
     return offsets[np.searchsorted(transitions, instants, side="right")]
 
 
@@ -56,7 +56,11 @@ def local_midnight(date_us: int, zone: str) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _offset_table(zone: str) -> tuple[Stamps, Stamps]:
+def offset_table(zone: str) -> tuple[Stamps, Stamps]:
+    """Return when a zone's clocks change, and its n + 1 offsets before and after, all in µs.
+
+    Known from 1960 to 2060. Raises zoneinfo.ZoneInfoNotFoundError.
+    """
     tz = ZoneInfo(zone)
 
     def offset(second: int) -> int:

@@ -2,6 +2,8 @@
 
 MdcError
 ├── BadRequest            the request cannot be meant: reversed window, future start, empty list
+│   └── BadRule           the rule of a schedule cannot be meant
+├── CalendarEnds          a venue's calendar does not reach as far as was asked
 ├── UnknownJob            no job has this number
 ├── UnknownSeries         nothing is stored or planned under this name
 ├── JobNotReplayable      the job has no dead slice to try again
@@ -15,6 +17,8 @@ MdcError
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 
 class MdcError(Exception):
@@ -31,6 +35,26 @@ class BadRequest(MdcError):
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class BadRule(BadRequest):
+    """Signal a rule that cannot be meant; the message names what is understood."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="rule")
+
+
+class CalendarEnds(MdcError):
+    """Signal that what is asked lies beyond the last session that a venue's calendar knows."""
+
+    def __init__(self, venue: str, last_session: date | None) -> None:
+        known = "it has none" if last_session is None else f"the last is {last_session}"
+        super().__init__(
+            f"the calendar of {venue} knows no session so far ahead ({known}); "
+            "a newer exchange_calendars brings more"
+        )
+        self.venue = venue
+        self.last_session = last_session
 
 
 class UnknownJob(MdcError):

@@ -11,7 +11,7 @@ from typing import Any, Final, assert_never
 
 from cronsim import CronSim, CronSimError
 
-from ingestion.domain.errors import BadRequest
+from ingestion.domain.errors import BadRule
 
 UNDERSTOOD: Final = (
     "`cron 30 18 * * 1-5`, `every 6 h`, `once 2026-11-21T18:00Z`, `close + 15 min`, "
@@ -38,13 +38,6 @@ _CRON_FIELDS: Final = 5
 _A_SUNDAY: Final = datetime(2023, 1, 1, tzinfo=UTC)
 _LONGEST: Final = 10 * 366 * 86_400
 _LONGEST_OFFSET: Final = 400 * 86_400
-
-
-class BadRule(BadRequest):
-    """Signal a rule that cannot be meant; the message names what is understood."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, field="rule")
 
 
 class Edge(enum.StrEnum):
