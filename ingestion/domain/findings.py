@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 
 
 class Check(enum.StrEnum):
@@ -36,3 +37,42 @@ class FindingState(enum.StrEnum):
     REPAIRING = "repairing"
     RESOLVED = "resolved"
     ACCEPTED = "accepted"
+
+
+# What an inspection finds in a series by itself. The others have moments of their own: a fetch
+# sees what vanished or changed its basis, a payload what drifted, a comparison who disagrees.
+INSPECTED = frozenset(Check) - {
+    Check.BASIS_CHANGE,
+    Check.SCHEMA_DRIFT,
+    Check.VANISHED,
+    Check.DISAGREEMENT,
+}
+
+UNSETTLED = (FindingState.OPEN, FindingState.REPAIRING)
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+def series_fingerprint(kind: Check, series_id: int, start_us: int | None = None) -> str:
+    """Name what was found in a series: by where it begins, or as one thing of the whole series."""
+    return f"{kind}:{series_id}" if start_us is None else f"{kind}:{series_id}:{start_us}"
+
+
+def provider_fingerprint(kind: Check, provider: str, sentence: str) -> str:
+    """Name what was found at a provider, by the sentence that says it."""
+    digest = hashlib.sha256(f"{provider}\n{sentence}".encode()).hexdigest()
+    return f"{kind}:{digest[:40]}"
+
+
+def grew_worse(
+    *, severity: Severity, end_us: int, than_severity: Severity, than_end_us: int
+) -> str:
+    """Say why something accepted is worth another look: it is more severe now, or reaches further.
+
+    Returns an empty text where it is as it was accepted.
+    """
+    if _RANK[severity] > _RANK[than_severity]:
+        return f"it was accepted as {than_severity} and is {severity} now"
+    if end_us > than_end_us:
+        return "it reaches further than what was accepted"
+    return ""
