@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 
@@ -19,8 +19,9 @@ class Schedule(models.Model):
 
     `rule`, `tz` and `venue` are read by ingestion.domain.rules. `next_due_at` is the next nominal
     due time and `next_fire_at` the same with jitter; both are NULL where nothing is due any more,
-    and for a rule on signals until one is raised. A paused schedule stays due: its slots are
-    recorded as paused. `failures` counts jobs that failed in a row.
+    and for a rule on signals until one is raised. Every due time up to `decided_until` has its
+    slot. A paused schedule stays due: its slots are recorded as paused. `failures` counts jobs
+    that failed in a row.
     """
 
     name = models.SlugField(max_length=100, unique=True)
@@ -35,6 +36,7 @@ class Schedule(models.Model):
     venue = models.CharField(max_length=8, blank=True)
     next_due_at = models.DateTimeField(null=True, blank=True)
     next_fire_at = models.DateTimeField(null=True, blank=True)
+    decided_until = models.DateTimeField(null=True, blank=True)
     last_fired_at = models.DateTimeField(null=True, blank=True)
     overlap = models.CharField(max_length=16, choices=choices(Overlap), default=Overlap.SKIP)
     catchup = models.CharField(max_length=16, choices=choices(Catchup), default=Catchup.LATEST)
@@ -72,6 +74,11 @@ class Schedule(models.Model):
                 name="schedule_due",
             ),
             models.Index(fields=["venue"], condition=~Q(venue=""), name="schedule_of_venue"),
+            models.Index(
+                fields=["id"],
+                condition=Q(paused_at__isnull=True, failures__gte=F("pause_after_failures")),
+                name="schedule_failing",
+            ),
             # Who listens to a signal, among any number of schedules that go by the clock.
             models.Index(
                 KeyTextTransform("name", "rule"),
