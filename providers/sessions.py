@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ NO_BREAK = -1
 DAY_US = 86_400_000_000
 
 Stamps = NDArray[np.int64]
+
+
+def _none() -> Stamps:
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +27,11 @@ class Sessions:
     bound the extended hours; they equal `opens` and `closes` where nothing trades outside. Nothing
     is known of labels outside [known_from, known_until). `always_open` marks venues without any
     close.
+
+    `halt_starts` and `halt_ends` are the spans in which nothing traded beside the breaks, flat and
+    ascending, each inside one session and disjoint from its break; `added` are the labels of
+    sessions that the calendar does not have. These three speak of all sessions of the venue, also
+    where a selection holds fewer.
     """
 
     venue: str
@@ -37,6 +46,9 @@ class Sessions:
     always_open: bool
     known_from: int
     known_until: int
+    halt_starts: Stamps = field(default_factory=_none)
+    halt_ends: Stamps = field(default_factory=_none)
+    added: Stamps = field(default_factory=_none)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,3 +76,17 @@ class Sessions:
             earliest=self.earliest[rows],
             latest=self.latest[rows],
         )
+
+    def pauses(self) -> tuple[Stamps, Stamps, NDArray[np.intp]]:
+        """Return breaks and halts, ascending: their starts, their ends, the row of each."""
+        rows = np.flatnonzero(self.break_starts != NO_BREAK)
+        starts, ends = self.break_starts[rows], self.break_ends[rows]
+        if not len(self.halt_starts):
+            return starts, ends, rows
+        owner = np.searchsorted(self.opens, self.halt_starts, side="right") - 1
+        here = owner >= 0
+        here[here] = self.halt_starts[here] < self.closes[owner[here]]
+        starts = np.concatenate((starts, self.halt_starts[here]))
+        ends = np.concatenate((ends, self.halt_ends[here]))
+        order = np.argsort(starts, kind="stable")
+        return starts[order], ends[order], np.concatenate((rows, owner[here]))[order]

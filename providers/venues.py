@@ -1,4 +1,4 @@
-"""Load the sessions of a venue from exchange_calendars and our rules, once per process."""
+"""Load the sessions of a venue: from exchange_calendars, our rules, and what people declared."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import functools
 import importlib
 import threading
 import warnings
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from providers.declared import Declared, DeclaredSession, current
+from providers.overriding import overridden
 from providers.sessions import DAY_US, NO_BREAK, Sessions, Stamps
 from providers.venue_hours import Schedule, apply_rules, extended_hours
 from providers.venue_rules import ALIASES, VENUES, VenueRules
@@ -50,15 +53,53 @@ class UnusableCalendar(UnknownVenue):
         )
 
 
-def load_sessions(mic: str) -> Sessions:
-    """Return every known session of a venue, cached per process; threads may ask at once.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    declared: Declared
+    statements: tuple[DeclaredSession, ...]
+    sessions: Sessions
 
-    Aliases share the calendar of the venue they stand for and keep their own name. Raises
-    UnknownVenue or, of the same kind, UnusableCalendar. The first call in a process imports
-    exchange_calendars, about half a second.
+
+_known: Final[dict[str, _Known]] = {}
+
+
+def load_sessions(mic: str) -> Sessions:
+    """Return every known session of a venue, the same object while nothing declared changes it.
+
+    Aliases share the calendar of the venue they stand for, and what is declared of it, and keep
+    their own name. Threads may ask at once. Raises UnknownVenue or, of the same kind,
+    UnusableCalendar. The first call in a process imports exchange_calendars, about half a second.
+    """
+    declared, venue = current(), _code(mic)
+    known = _known.get(venue)
+    if known is not None and known.declared is declared:
+        return known.sessions
+    statements = declared.of(venue, stands_for=ALIASES.get(venue, venue))
+    with _LOADING:
+        known = _known.get(venue)
+        if known is None or known.statements != statements:
+            known = _Known(declared, statements, overridden(_load(venue), statements))
+        # Another thread may know of a later push already: then the next call looks again.
+        _known[venue] = replace(known, declared=declared)
+        return known.sessions
+
+
+def load_calendar(mic: str) -> Sessions:
+    """Return the sessions of a venue as the calendar and our rules have them, nothing declared.
+
+    Raises as `load_sessions` does.
     """
     with _LOADING:
-        return _load(mic.strip().upper())
+        return _load(_code(mic))
+
+
+def aliases_of(mic: str) -> tuple[str, ...]:
+    """Return the codes of venues that share what is declared of this one."""
+    return tuple(sorted(alias for alias, venue in ALIASES.items() if venue == _code(mic)))
+
+
+def _code(mic: str) -> str:
+    return mic.strip().upper()
 
 
 @functools.lru_cache(maxsize=256)
