@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connections
 
 from mdc.stack.parent import die_with_parent
-from providers.venues import load_sessions
+from providers.venues import load_calendar
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ def load_calendars(options: Mapping[str, Any], **_: Any) -> None:
     What only delivers needs none, and half as much memory.
     """
     if options.get("queues") != ["deliver"]:
-        load_sessions("XNYS")
+        load_calendar("XNYS")
 
 
 @signals.worker_process_init.connect

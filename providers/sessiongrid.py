@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from providers.instants import utc_offsets
-from providers.sessions import DAY_US, NO_BREAK, Sessions, Stamps
+from providers.sessions import DAY_US, Sessions, Stamps
 from providers.types import Anchor, Timeframe
 
 _MINUTE_US: Final = 60_000_000
@@ -133,28 +133,38 @@ class SessionGrid:
 
 def _shapes(sessions: Sessions, step: int, anchor: Anchor) -> tuple[tuple[Shape, ...], Indexes]:
     length = (sessions.closes - sessions.opens) // _MINUTE_US
-    broken = sessions.break_starts != NO_BREAK
-    break_start = np.where(broken, (sessions.break_starts - sessions.opens) // _MINUTE_US, length)
-    break_end = np.where(broken, (sessions.break_ends - sessions.opens) // _MINUTE_US, length)
     early = np.zeros_like(length)
     if anchor is Anchor.CLOCK:
         early = (sessions.opens + utc_offsets(sessions.opens, sessions.tz)) // _MINUTE_US % step
-    features = np.stack((length, break_start, break_end, early), axis=1)
+    features = np.column_stack((length, early, _pauses(sessions, length)))
     distinct, kinds = np.unique(features, axis=0, return_inverse=True)
-    shapes = tuple(_shape(*row, step=step, anchor=anchor) for row in distinct.tolist())
+    shapes = tuple(_shape(row, step=step, anchor=anchor) for row in distinct)
     return shapes, kinds.reshape(-1)
 
 
-def _shape(
-    length: int, break_start: int, break_end: int, early: int, *, step: int, anchor: Anchor
-) -> Shape:
+def _pauses(sessions: Sessions, length: Stamps) -> Stamps:
+    """Return one row per session: start and end of each pause in minutes, at the close if none."""
+    starts, ends, owner = sessions.pauses()
+    first = np.searchsorted(owner, owner)
+    place = np.arange(len(owner)) - first
+    pauses = np.repeat(length[:, None], 2 * (int(place.max(initial=-1)) + 1), axis=1)
+    pauses[owner, 2 * place] = (starts - sessions.opens[owner]) // _MINUTE_US
+    pauses[owner, 2 * place + 1] = (ends - sessions.opens[owner]) // _MINUTE_US
+    return pauses
+
+
+def _shape(features: Stamps, *, step: int, anchor: Anchor) -> Shape:
+    length, early, starts, ends = features[0], features[1], features[2::2], features[3::2]
     minutes = np.arange(length)
-    minutes = minutes[(minutes < break_start) | (minutes >= break_end)]
+    # How many pauses lie behind each minute; inside one, it has begun and not ended.
+    behind = np.searchsorted(ends, minutes, side="right")
+    trading = np.searchsorted(starts, minutes, side="right") == behind
+    minutes, behind = minutes[trading], behind[trading]
     if anchor is Anchor.CLOCK:
         slots = (minutes + early) // step * step - early
     else:
-        # Bars are counted anew after a break.
-        origin = np.where(minutes < break_start, 0, break_end)
+        # Bars are counted anew after each pause.
+        origin = np.append(0, ends)[behind]
         slots = origin + (minutes - origin) // step * step
     edges = np.flatnonzero(np.diff(slots, prepend=slots[0] - 1))
     return Shape(

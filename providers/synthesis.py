@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from providers.sessions import DAY_US, Sessions, Stamps
-from providers.venues import load_sessions
+from providers.venues import load_calendar
 
 ANNUAL_VOLATILITY: Final = 0.25
 ANNUAL_DRIFT: Final = 0.05
@@ -72,8 +72,12 @@ class Candles:
 
 @functools.lru_cache(maxsize=32)
 def daily_candles(symbol: str, venue: str) -> tuple[Sessions, Candles]:
-    """Return every session of the venue with the symbol's candle of that day."""
-    sessions = load_sessions(venue)
+    """Return every session of the venue's calendar with the symbol's candle of that day.
+
+    What people declare of sessions is left out: a step of the walk more or less would move every
+    price after it.
+    """
+    sessions = load_calendar(venue)
     seed = _seed(symbol)
     days = (sessions.labels // DAY_US).astype(np.uint64)
     night = _normal(_words(seed, 1, days)) * (_DAY_SIGMA * _OVERNIGHT**0.5)

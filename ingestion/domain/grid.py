@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingestion.domain.windows import DAY_US, MICROSECOND, from_us, to_us
-from providers.sessions import NO_BREAK, Sessions
+from providers.sessions import Sessions
 from providers.types import Anchor, Hours, Timeframe
 
 Stamps = NDArray[np.int64]
@@ -58,7 +58,25 @@ class Segments:
     def stamps(self, start_us: int, end_us: int) -> Stamps:
         """List the stamps in [start_us, end_us), ascending."""
         first, last = self.rank(np.array((start_us, end_us), dtype=np.int64))
-        ranks = np.arange(first, max(first, last))
+        return self._ranked(np.arange(first, max(first, last)))
+
+    def first_from(self, at: Stamps) -> Stamps:
+        """Return the first stamp from each moment on, or the largest int64 where there is none."""
+        ranks = self.rank(at)
+        found = np.full(len(at), np.iinfo(np.int64).max)
+        known = ranks < self.before[-1]
+        found[known] = self._ranked(ranks[known])
+        return found
+
+    def last_before(self, at: Stamps) -> Stamps:
+        """Return the last stamp before each moment, or the smallest int64 where there is none."""
+        ranks = self.rank(at)
+        found = np.full(len(at), np.iinfo(np.int64).min)
+        known = ranks > 0
+        found[known] = self._ranked(ranks[known] - 1)
+        return found
+
+    def _ranked(self, ranks: Stamps) -> Stamps:
         index = np.searchsorted(self.before, ranks, side="right") - 1
         return self.starts[index] + (ranks - self.before[index]) * self.step
 
@@ -157,15 +175,16 @@ def session_segments(
 def _trading_parts(
     sessions: Sessions, *, hours: Hours, anchor: Anchor
 ) -> tuple[Stamps, Stamps, NDArray[np.intp]]:
-    """Split every session at its break, with what lies before and after it if extended."""
+    """Split every session at its pauses, with what lies before and after it if extended."""
     rows = np.arange(len(sessions))
-    broken = rows[sessions.break_starts != NO_BREAK]
-    morning_ends = np.where(
-        sessions.break_starts == NO_BREAK, sessions.closes, sessions.break_starts
-    )
+    pauses, resumes, paused = sessions.pauses()
+    # Parts are disjoint, so their edges and owners pair up by themselves once each is in order.
     parts = [
-        (sessions.opens, morning_ends, rows),
-        (sessions.break_ends[broken], sessions.closes[broken], broken),
+        (
+            np.sort(np.concatenate((sessions.opens, resumes))),
+            np.sort(np.concatenate((pauses, sessions.closes))),
+            np.sort(np.concatenate((rows, paused))),
+        )
     ]
     if hours is Hours.EXTENDED and _trades_outside(sessions):
         if anchor is Anchor.CLOCK:

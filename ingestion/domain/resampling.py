@@ -19,7 +19,6 @@ from ingestion.domain.expectation import Expectation
 from ingestion.domain.grid import Segments, runs
 from ingestion.domain.selection import Codes, is_divisible
 from providers.bars import Bars, FloatColumn
-from providers.sessions import NO_BREAK
 
 Stamps = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -213,9 +212,9 @@ def _rank_within(grid: Segments, ranges: Ranges, at: Stamps) -> Stamps:
 def _crosses_pause(expectation: Expectation) -> bool:
     """Tell whether trading stops and resumes inside some bar."""
     grid, sessions = expectation.accepted, expectation.sessions
-    broken = sessions.break_starts != NO_BREAK
-    stops = np.concatenate((sessions.closes[:-1], sessions.break_starts[broken]))
-    resumes = np.concatenate((sessions.opens[1:], sessions.break_ends[broken]))
+    paused, resumed, _ = sessions.pauses()
+    stops = np.concatenate((sessions.closes[:-1], paused))
+    resumes = np.concatenate((sessions.opens[1:], resumed))
     order = np.argsort(resumes, kind="stable")
     stops, resumes = stops[order], resumes[order]
     last = grid.starts + (_counts(grid) - 1) * grid.step

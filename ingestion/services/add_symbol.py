@@ -253,7 +253,15 @@ def _judged_otherwise(row: InstrumentRow, after: Facts, extent: StoredExtent) ->
 
 
 def _same_hours(one: Sessions, other: Sessions) -> bool:
-    columns = ("labels", "opens", "closes", "break_starts", "break_ends")
+    columns = (
+        "labels",
+        "opens",
+        "closes",
+        "break_starts",
+        "break_ends",
+        "halt_starts",
+        "halt_ends",
+    )
     return one.tz == other.tz and all(
         np.array_equal(getattr(one, name), getattr(other, name)) for name in columns
     )

@@ -35,7 +35,7 @@ from providers.types import (
     Response,
     Timeframe,
 )
-from providers.venues import load_sessions
+from providers.venues import load_calendar
 
 PAGE_ROWS: Final = 10_000
 
@@ -141,7 +141,7 @@ def _period_candles(query: BarQuery, start: int, end: int) -> tuple[Stamps, Cand
 
 
 def _grid(query: BarQuery, start: int, end: int) -> SessionGrid:
-    sessions = load_sessions(query.venue)
+    sessions = load_calendar(query.venue)
     grid = SessionGrid.over(
         sessions, timeframe=query.timeframe, anchor=query.anchor, start_us=start, end_us=end
     )
