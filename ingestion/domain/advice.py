@@ -31,6 +31,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "BadBatch": "too many rows were refused at once; look at the quarantine, then retry or choose "
     "another provider",
     "LeaseExpired": "its worker fell silent; it is done again by itself",
+    "StaleRetry": "its job gives up retries that come too late; replay it if the bars still matter",
     "Crash": "a worker died each time it worked on this; look into the worker's log, then retry",
 }
 _OTHERWISE: Final = "an error that mdc does not know; look into the worker's log and report it"

@@ -96,9 +96,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Let the slice die, for `reason`, one clause for people."""
+    """Let the slice die, for `reason`, one clause for people; `stale` is for coming too late."""
 
     reason: str
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,13 @@ def decide(
         case _:
             assert_never(family)
     if isinstance(decision, Retry) and stale_at is not None and decision.at >= stale_at:
-        return GiveUp("the retry would land too late to matter")
+        return too_late(stale_at)
     return decision
+
+
+def too_late(stale_at: datetime) -> GiveUp:
+    """Give up a retry that would begin when nobody waits for it any more."""
+    return GiveUp(f"a retry would begin after {stale_at:%Y-%m-%d %H:%M:%S}Z, too late", stale=True)
 
 
 _PAUSE_REASONS: Mapping[ErrorFamily, str] = {

@@ -23,7 +23,10 @@ def build_attempt(
     executor_id: UUID,
     outcome: AttemptOutcome,
 ) -> AttemptRecord:
-    """Return the record of a try at a claimed slice, with what it cost."""
+    """Return the record of a try at a claimed slice, with what it cost.
+
+    One whose bars were compared with what is stored already is marked as `reconciled`.
+    """
     begun = AttemptRecord.at(
         claimed,
         attempt_id=attempt_id,
@@ -39,6 +42,8 @@ def build_attempt(
         pages=tally.pages,
         waited=tally.waited,
         payload_sha=tally.payload_sha,
+        adapter_version=tally.adapter_version,
+        detail={"reconciled": True} if claimed.refetch and not claimed.covered else {},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import traceback
 from dataclasses import replace
+from datetime import timedelta
 from typing import assert_never
 from uuid import UUID
 
@@ -12,7 +13,14 @@ import structlog
 from django.db import transaction
 
 from ingestion.domain.actor import SYSTEM
-from ingestion.domain.retry import GiveUp, PauseAccount, Retry, RetryDecision, decide
+from ingestion.domain.retry import (
+    GiveUp,
+    PauseAccount,
+    Retry,
+    RetryDecision,
+    decide,
+    too_late,
+)
 from ingestion.domain.states import AttemptOutcome
 from ingestion.services.build_attempt import build_attempt, build_refused
 from ingestion.services.fetch_slice import Failed, Yielded
@@ -55,6 +63,7 @@ def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDe
             retry_after=error.retry_after if isinstance(error, ProviderError) else None,
             now=database_now(),
             random01=random.random(),
+            stale_at=claimed.stale_at,
         )
         if isinstance(error, ThrottledError):
             slow_down(error, sent_at=failed.sent_at, account_id=account_id)
@@ -86,9 +95,13 @@ def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDe
 
 
 def give_back(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
-    """Return a slice untouched; it burns no try."""
+    """Return a slice untouched; it burns no try.
+
+    One that could only go on when it no longer matters is dropped instead.
+    """
     claimed = yielded.claimed
     with transaction.atomic():
+        dropped = _too_late(yielded)
         owned = slices.put_back(
             [
                 slices.PutBack(
@@ -96,9 +109,9 @@ def give_back(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
                     token=claimed.token,
                     seconds=yielded.seconds,
                     burns_try=False,
-                    dead=False,
-                    error_class="",
-                    error="",
+                    dead=dropped is not None,
+                    error_class=slices.STALE if dropped else "",
+                    error=dropped.reason if dropped else "",
                 )
             ]
         )
@@ -106,6 +119,13 @@ def give_back(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
             _record_yield(yielded, account_id=account_id, executor_id=executor_id)
         crash_point("yield.before_commit")
     crash_point("yield.after_commit")
+
+
+def _too_late(yielded: Yielded) -> GiveUp | None:
+    stale_at = yielded.claimed.stale_at
+    if stale_at is None or database_now() + timedelta(seconds=yielded.seconds) < stale_at:
+        return None
+    return too_late(stale_at)
 
 
 def _record_yield(yielded: Yielded, *, account_id: int, executor_id: UUID) -> None:
@@ -127,12 +147,15 @@ def _record_yield(yielded: Yielded, *, account_id: int, executor_id: UUID) -> No
 
 def _put_back(failed: Failed, decision: RetryDecision) -> bool:
     seconds, burns, dead = 0.0, False, False
+    error_class, error = type(failed.error).__name__, _text(failed.error)
     match decision:
         case Retry():
             seconds = max(0.0, (decision.at - database_now()).total_seconds())
             burns = decision.burns_try
         case GiveUp():
             burns, dead = True, True
+            if decision.stale:
+                error_class, error = slices.STALE, f"{decision.reason}; {error_class}: {error}"
         case PauseAccount():
             pass
         case _:
@@ -146,8 +169,8 @@ def _put_back(failed: Failed, decision: RetryDecision) -> bool:
                     seconds=seconds,
                     burns_try=burns,
                     dead=dead,
-                    error_class=type(failed.error).__name__,
-                    error=_text(failed.error),
+                    error_class=error_class,
+                    error=error,
                 )
             ]
         )
@@ -179,7 +202,7 @@ def _record(failed: Failed, decision: RetryDecision, *, account_id: int, executo
                 rows_in=failed.rows_in,
                 quarantined=len(failed.refused),
                 error_class=type(error).__name__,
-                detail=detail,
+                detail={**begun.detail, **detail},
             )
         ]
     )

@@ -49,8 +49,9 @@ class QualityRules:
 
 @dataclass(slots=True)
 class Tally:
-    """Count what one try costs, while it goes on."""
+    """Count what one try costs, while it goes on; `adapter_version` is who reads the answers."""
 
+    adapter_version: int = 1
     requests: int = 0
     pages: int = 0
     payload_bytes: int = 0
@@ -148,7 +149,7 @@ def _fetch_and_validate(
     permit: tuple[float, float],
     stopped: Callable[[int], bool],
 ) -> Fetched | Failed | Yielded:
-    tally = Tally()
+    tally = Tally(adapter_version=access.adapter.version)
     query = facts.query(claimed.start, claimed.end)
     try:
         pages, resume_from = _fetch_pages(

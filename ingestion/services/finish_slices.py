@@ -173,5 +173,5 @@ def _attempt(
         revised=count.revised,
         vanished=count.vanished if one.claimed.refetch else 0,
         quarantined=len(one.refused),
-        detail={name: n for name, n in noted.items() if n},
+        detail={**begun.detail, **{name: n for name, n in noted.items() if n}},
     )

@@ -32,6 +32,7 @@ def retry_failed(job_id: int, *, actor: Actor, reason: str = "") -> int:
         replayed = slices.replay_dead(job_id)
         if not replayed:
             raise JobNotReplayable(job_id)
+        jobs.never_stale(job_id)
         audit.record(
             actor=actor,
             action="job.retry_failed",

@@ -9,12 +9,13 @@ from ingestion.services.plan_job import READY_LOW_WATER
 from ingestion.services.poll_job import poll_job
 from ingestion.services.reap_leases import reap_leases
 from ingestion.services.settle_job import settle_job
-from ingestion.store import sweeps
+from ingestion.store import slices, sweeps
 from ingestion.store.targets import due_targets
 
 JOBS_PER_TICK = 500
 PLANS_PER_TICK = 20
 _DUE_WORTH_COUNTING = 64
+_STALE_PER_TICK = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class TickReport:
 def tick(*, now: datetime, processes: int) -> TickReport:
     """Run every sweep once; `processes` is how many fetches can run side by side."""
     reaped = reap_leases()
+    slices.drop_stale(_STALE_PER_TICK)
     polled = sum(poll_job(job_id, now=now) for job_id in sweeps.jobs_to_poll(JOBS_PER_TICK))
     to_settle = sweeps.jobs_to_settle(JOBS_PER_TICK)
     for job_id in to_settle:

@@ -54,6 +54,7 @@ class AttemptRecord:
     error_class: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     payload_sha: str = ""
+    adapter_version: int = 1
 
     @classmethod
     def at(
@@ -112,7 +113,8 @@ def insert_attempts(records: Sequence[AttemptRecord]) -> None:
         cursor.copy(
             "COPY attempt (id, slice_id, job_id, series_id, account_id, n, executor_id, leased_at,"
             " begun_at, ended_at, outcome, requests, pages, waited, rows_in, inserted, unchanged,"
-            " revised, vanished, quarantined, error_class, detail, payload_sha, code_version)"
+            " revised, vanished, quarantined, error_class, detail, payload_sha, code_version,"
+            " adapter_version)"
             " FROM STDIN"
         ) as copy,
     ):
@@ -143,6 +145,7 @@ def insert_attempts(records: Sequence[AttemptRecord]) -> None:
                     storable_json(one.detail),
                     one.payload_sha,
                     ingestion.__version__,
+                    one.adapter_version,
                 ]
             )
 

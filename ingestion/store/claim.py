@@ -27,11 +27,13 @@ _REFETCHING = [kind.value for kind in JobKind if kind.refetches]
 
 # A window that another lease is fetching is left alone: when it is covered, this one is free.
 # (A scalar subquery, because an anti-join would compare each candidate with every lease.)
+# A retry that comes too late to matter is left to the sweep that drops it.
 # What coverage and proofs already hold is subtracted here, before any permit is taken. (LIMIT 1
 # keeps the planner from reading all coverage where it expects many candidates.)
 _CANDIDATES = """
 WITH race AS (
-    SELECT id, kind, priority, vtime, retry_class, retry_delay, validate, tries AS max_tries,
+    SELECT id, kind, priority, vtime, retry_class, retry_delay, validate, stale_at,
+           tries AS max_tries,
            least(max_slices_per_round, max_concurrency - (
                SELECT count(*) FROM slice l WHERE l.job_id = job.id AND l.lease_token IS NOT NULL
            )) AS free
@@ -41,7 +43,7 @@ WITH race AS (
     LIMIT %(jobs)s
 ), found AS (
     SELECT r.id AS job_id, r.kind, r.priority, r.vtime, r.retry_class, r.retry_delay, r.validate,
-           r.max_tries, s.*
+           r.stale_at, r.max_tries, s.*
     FROM race r
     CROSS JOIN LATERAL (
         SELECT s.id, s.series_id, s.next_attempt_at, s.tries, s.crashes, s.suspect,
@@ -51,6 +53,7 @@ WITH race AS (
           AND s.job_id = r.id AND s.account_id = %(account)s AND s.state = 'ready'
           AND s.next_attempt_at <= %(now)s
           AND s.suspect = %(suspects)s
+          AND (r.stale_at > %(now)s OR r.stale_at IS NULL OR s.leased_at IS NULL)
           AND (SELECT 1 FROM slice l
                WHERE l.series_id = s.series_id AND l.lease_until IS NOT NULL
                  AND l."window" && s."window" LIMIT 1) IS NULL
@@ -61,7 +64,7 @@ WITH race AS (
     LIMIT %(k)s
 )
 SELECT f.id, f.job_id, f.series_id, f.tries, f.crashes, f.suspect, f.retry_class, f.retry_delay,
-       f.validate, f.max_tries,
+       f.validate, f.stale_at, f.max_tries,
        f.kind = ANY(%(refetching)s) OR coalesce(c.doubted && f.todo, false),
        lower(f.todo), upper(f.todo), lower(left_over), upper(left_over)
 FROM found f
@@ -80,6 +83,8 @@ CROSS JOIN LATERAL (
 ORDER BY f.priority DESC, f.vtime, f.next_attempt_at, f.id
 """
 
+# A job that always had work due is never further behind its foremost peer than that one's last
+# round: who is had nothing due meanwhile, and is not owed what it did not ask for.
 _LEASE = """
 WITH given AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(begun)s::timestamptz[]) AS g(id, begun_at)
@@ -95,7 +100,12 @@ WITH given AS (
     WHERE s.id = given.id
     RETURNING s.id, s.job_id, s.lease_token, s.leased_at
 ), charged AS (
-    UPDATE job SET vtime = vtime + c.n::float8 / weight
+    UPDATE job SET vtime = greatest(vtime, (
+        SELECT o.vtime - o.max_slices_per_round::float8 / o.weight FROM job o
+        WHERE o.account_id = job.account_id AND o.priority = job.priority
+          AND o.state = 'running' AND o.desired = 'run'
+        ORDER BY o.vtime DESC LIMIT 1
+    )) + c.n::float8 / weight
     FROM (SELECT job_id, count(*) AS n FROM leased GROUP BY job_id) c
     WHERE job.id = c.job_id
 )
@@ -109,8 +119,8 @@ class Claimed:
 
     `start` and `end` bound what is still wanted; `send_us` is the permit's send time on
     PostgreSQL's clock; `covered` means that nothing is wanted any more and no request may be made.
-    `refetch` means that bars may be stored of it, which are compared with what comes; `retry_delay`
-    and `validate` are the job's.
+    `refetch` means that bars may be stored of it, which are compared with what comes;
+    `retry_delay`, `validate` and `stale_at` are the job's.
     """
 
     slice_id: int
@@ -130,6 +140,7 @@ class Claimed:
     send_us: int
     retry_delay: float | None = None
     validate: bool = True
+    stale_at: datetime | None = None
 
 
 class _Candidate(NamedTuple):
@@ -144,6 +155,7 @@ class _Candidate(NamedTuple):
     retry_class: str
     retry_delay: float | None
     validate: bool
+    stale_at: datetime | None
     max_tries: int
     refetch: bool
     start: datetime
@@ -326,6 +338,7 @@ def _lease(given: list[tuple[_Candidate, int]], *, executor_id: UUID) -> tuple[C
             send_us=send,
             retry_delay=row.retry_delay,
             validate=row.validate,
+            stale_at=row.stale_at,
         )
         for row, send in given
         if row.slice_id in tokens

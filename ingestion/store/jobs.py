@@ -167,6 +167,14 @@ def save_plan(job_id: int, *, cursor_at: dict[str, Any] | None, planned: bool) -
         )
 
 
+def never_stale(job_id: int) -> None:
+    """Let retries of a job matter whenever they come, because a person asked for them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE job SET stale_at = NULL WHERE id = %s AND stale_at IS NOT NULL", [job_id]
+        )
+
+
 def count_slices(job_id: int) -> SliceCounts:
     """Count a job's slices by state."""
     with connection.cursor() as cursor:

@@ -11,6 +11,9 @@ from django.db import connection
 
 from ingestion.domain.windows import Window
 
+# The error class of slices that were dropped because their next try came too late.
+STALE = "StaleRetry"
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -146,6 +149,29 @@ def bury_series(*, job_id: int, series_id: int, error_class: str, error: str) ->
             " SELECT id FROM slice WHERE job_id = %s AND series_id = %s AND state = 'ready'"
             " ORDER BY id FOR UPDATE SKIP LOCKED)",
             [error_class, error, job_id, series_id],
+        )
+        return int(cursor.rowcount)
+
+
+def drop_stale(limit: int) -> int:
+    """Let retries that can only begin after their job's `stale_at` die; return how many did."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE slice s
+            SET state = 'dead', error_class = %s,
+                error = concat_ws('; ', 'a retry would begin after '
+                    || to_char(late.stale_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                    || 'Z, too late', nullif(s.error, ''))
+            FROM (
+                SELECT r.id, j.stale_at FROM job j JOIN slice r ON r.job_id = j.id
+                WHERE j.state = 'running' AND j.stale_at <= clock_timestamp()
+                  AND r.state = 'ready' AND r.leased_at IS NOT NULL
+                ORDER BY r.id LIMIT %s FOR UPDATE OF r SKIP LOCKED
+            ) late
+            WHERE s.id = late.id
+            """,
+            [STALE, limit],
         )
         return int(cursor.rowcount)
 

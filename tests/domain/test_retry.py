@@ -142,7 +142,8 @@ def test_a_retry_that_lands_too_late_is_dropped() -> None:
     """At the stale moment itself it is too late already."""
     stale = NOW + timedelta(seconds=1)
     decision = after(ErrorFamily.TRANSIENT, stale_at=stale)
-    assert decision == GiveUp("the retry would land too late to matter")
+    assert isinstance(decision, GiveUp)
+    assert decision.stale
     assert isinstance(after(ErrorFamily.TRANSIENT, stale_at=stale, random01=0.5), Retry)
 
 
