@@ -76,6 +76,9 @@ class JobDefinition(models.Model):
     stale_after = models.DurationField(
         null=True, blank=True, help_text="retries that would land later than this are dropped"
     )
+    freshness_since = models.DateTimeField(
+        null=True, blank=True, help_text="sessions that were due earlier are not judged"
+    )
     next_freshness_at = models.DateTimeField(null=True, blank=True)
     priority = models.PositiveSmallIntegerField(default=120)
     weight = models.PositiveSmallIntegerField(default=1)
@@ -90,7 +93,15 @@ class JobDefinition(models.Model):
                 fields=["next_freshness_at"],
                 condition=models.Q(freshness__isnull=False),
                 name="definition_freshness_due",
-            )
+            ),
+            # Whose judging is to begin or to end; empty but for the second after an edit.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(freshness__isnull=False, enabled=True, freshness_since=None)
+                | models.Q(freshness=None, freshness_since__isnull=False)
+                | models.Q(enabled=False, freshness_since__isnull=False),
+                name="definition_freshness_switched",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -11,8 +11,8 @@ from ingestion.models.definition import JobDefinition
 class Freshness(models.Model):
     """Judge one session of one venue for a definition, once, when it was due to be complete.
 
-    `lacking` series were not complete then, of `series` in all; `complete_at` is when the last of
-    them came, where that was later.
+    `lacking` symbols were not complete then, of `series` that should have been; `complete_at` is
+    when all of them were seen to be: at the judgement, or later.
     """
 
     definition = models.ForeignKey(
@@ -44,6 +44,10 @@ class Freshness(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(lacking__lte=models.F("series")), name="freshness_lacking_of_series"
+            ),
+            models.CheckConstraint(
+                condition=Q(lacking__gt=0) | Q(complete_at__isnull=False),
+                name="freshness_complete_or_lacking",
             ),
         ]
 

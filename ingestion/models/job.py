@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -112,6 +113,9 @@ class Job(models.Model):
                 name="job_deadline_due",
             ),
             models.Index(fields=["after"], condition=Q(after__isnull=False), name="job_follows"),
+            models.Index(
+                fields=["ended_at"], condition=Q(ended_at__isnull=False), name="job_ended"
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -265,6 +269,8 @@ class Attempt(models.Model):
             models.Index(fields=["job_id", "series_id", "id"], name="attempt_of_job"),
             models.Index(fields=["slice_id"], name="attempt_of_slice"),
             models.Index(fields=["series_id", "id"], name="attempt_of_series"),
+            # Written in the order of time and never changed: a few pages find any span of it.
+            BrinIndex(fields=["ended_at"], autosummarize=True, name="attempt_ended"),
         ]
         constraints = [one_of("outcome", AttemptOutcome, name="attempt_outcome_known")]
 
