@@ -10,6 +10,8 @@ MdcError
 ├── UnknownTarget         no target has this name
 ├── UnknownDefinition     no definition has this name
 ├── UnknownSchedule       no schedule has this name
+├── UnknownFinding        no finding has this number
+├── FindingRefused        what is asked of a finding does not fit where it stands
 ├── DeliveryFailed        a target could not be reached or refused a batch; nothing is lost
 └── StoreError            PostgreSQL refused or is out of reach
     ├── StoreUnavailable
@@ -113,6 +115,24 @@ class UnknownSchedule(MdcError):
             f"there is no schedule named {name!r}; `mdc schedule list` shows those that exist"
         )
         self.name = name
+
+
+class UnknownFinding(MdcError):
+    """Signal a finding number that does not exist."""
+
+    def __init__(self, finding_id: int) -> None:
+        super().__init__(
+            f"there is no finding {finding_id}; `mdc findings list --all` shows those that exist"
+        )
+        self.finding_id = finding_id
+
+
+class FindingRefused(MdcError):
+    """Signal that what is asked of a finding does not fit what it is or where it stands."""
+
+    def __init__(self, finding_id: int, why: str) -> None:
+        super().__init__(f"finding {finding_id} stays as it is: {why}")
+        self.finding_id = finding_id
 
 
 class DeliveryFailed(MdcError):

@@ -53,6 +53,11 @@ class Finding(models.Model):
                 condition=Q(state__in=["open", "repairing"]),
                 name="finding_unsettled",
             ),
+            models.Index(
+                fields=["fingerprint", "-id"],
+                condition=Q(state="accepted"),
+                name="finding_accepted",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
