@@ -18,7 +18,7 @@ from ingestion.domain.rules import AtSession, Cron, Edge, Every, Of, Once, OnSig
 from ingestion.domain.wall_clock import cron_instants
 from ingestion.domain.windows import DAY_US, SECOND_US, from_us, to_us
 from providers.instants import floor_dates
-from providers.sessions import NO_BREAK, Sessions
+from providers.sessions import Sessions
 from providers.types import Timeframe
 
 Stamps = NDArray[np.int64]
@@ -195,9 +195,9 @@ def _steps(sessions: Sessions, step: int) -> tuple[Stamps, Stamps]:
 
 def _unbroken(sessions: Sessions) -> tuple[Stamps, Stamps]:
     """Return the spans of trading that nothing interrupts; sessions that abut run on."""
-    broken = sessions.break_starts != NO_BREAK
-    starts = np.sort(np.concatenate((sessions.opens, sessions.break_ends[broken])))
-    ends = np.sort(np.concatenate((sessions.closes, sessions.break_starts[broken])))
+    pause_starts, pause_ends, _ = sessions.pauses()
+    starts = np.sort(np.concatenate((sessions.opens, pause_ends)))
+    ends = np.sort(np.concatenate((sessions.closes, pause_starts)))
     abut = starts[1:] == ends[:-1]
     return starts[np.concatenate(([True], ~abut))], ends[np.concatenate((~abut, [True]))]
 

@@ -18,15 +18,15 @@ UNDERSTOOD: Final = (
     "`open - 5 min`, `every 1 min while open`, `first session of the week, close + 15 min` "
     "(or last, month, open) or `on signal gap`"
 )
-_UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_UNIT: Final = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "min"),
-    **dict.fromkeys(("h", "hour", "hours"), "h"),
-    **dict.fromkeys(("d", "day", "days"), "d"),
-    **dict.fromkeys(("w", "week", "weeks"), "w"),
+_UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_SECONDS: Final = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+    **dict.fromkeys(("w", "week", "weeks"), 604_800),
 }
-_SPAN: Final = r"(?P<number>\d{1,7})?\s*(?P<unit>[a-z]+)"
+_SPAN: Final = r"(?P<number>\d{1,9})?\s*(?P<unit>[a-z]+)"
 _EVERY: Final = re.compile(rf"every\s+{_SPAN}(?P<open>\s+while\s+open)?")
 _AT_SESSION: Final = re.compile(
     r"(?:(?P<place>first|last)\s+session\s+of\s+(?:the|each|every)\s+(?P<period>week|month)\s*,?\s*"
@@ -288,10 +288,10 @@ def _parse_span_rule(words: str) -> Every | WhileOpen | AtSession | None:
 
 
 def _seconds(found: re.Match[str]) -> int:
-    unit = _UNIT.get(found["unit"])
+    unit = _SECONDS.get(found["unit"])
     if unit is None:
-        raise BadRule(f"{found['unit']!r} is no unit of time; use {', '.join(_UNITS)}")
-    return int(found["number"] or 1) * _UNITS[unit]
+        raise BadRule(f"{found['unit']!r} is no unit of time; use s, min, h, d or w")
+    return int(found["number"] or 1) * unit
 
 
 def _require_span(seconds: int) -> None:

@@ -39,6 +39,12 @@ def is_time_of_day(expression: str) -> bool:
     return not minute.startswith("*") and not hour.startswith("*")
 
 
+def matches(expression: str, shown_us: int) -> bool:
+    """Tell whether a clock that shows this time, as µs of a day in UTC, shows a match."""
+    first = next(CronSim(expression, from_us(shown_us - SECOND_US)), None)
+    return first is not None and to_us(first) == shown_us
+
+
 def change_at(us: int, tz: str) -> int:
     """Return by how many µs the clock is changed at this instant; 0 if it is not."""
     changes, offsets = offset_table(tz)
@@ -79,14 +85,9 @@ def _whenever_shown(expression: str, tz: str, after_us: int) -> Iterator[int]:
             return
         # The change itself may show a match, and nothing matches between two seconds.
         offset, _ = _offset_at(end, tz)
-        if _matches(expression, end + offset):
+        if matches(expression, end + offset):
             yield end
         last = end
-
-
-def _matches(expression: str, shown_us: int) -> bool:
-    first = next(CronSim(expression, from_us(shown_us - SECOND_US)), None)
-    return first is not None and to_us(first) == shown_us
 
 
 def _offset_at(us: int, tz: str) -> tuple[int, int]:
