@@ -100,22 +100,30 @@ def _row(one: JobDefinition) -> DefinitionRow:
 
 _SERIES_OF = """
 SELECT d.id, s.id
-FROM unnest(%(ids)s::bigint[], %(adjustments)s::text[]) AS g(id, adjustment)
+FROM unnest(%(ids)s::bigint[], %(providers)s::text[], %(adjustments)s::text[])
+  AS g(id, provider, adjustment)
 JOIN job_definition d ON d.id = g.id
 JOIN instrument i ON i.symbol = ANY(d.symbols)
-JOIN series s ON s.instrument_id = i.id AND s.provider = d.providers[1] AND s.event_type = 'bar'
+JOIN series s ON s.instrument_id = i.id AND s.provider = g.provider AND s.event_type = 'bar'
   AND s.timeframe = d.timeframe AND s.hours = d.hours AND s.adjustment = g.adjustment
 """
 
 
-def definition_series(definition_ids: Iterable[int]) -> dict[int, list[SeriesRow]]:
+def definition_series(
+    definition_ids: Iterable[int], *, every_provider: bool = False
+) -> dict[int, list[SeriesRow]]:
     """Return, per definition, the stored series of its first provider, in listing order.
 
-    A symbol of which nothing is stored there yet has none; a definition without any has an empty
-    list.
+    With `every_provider` those of the others too, at which it may have been fetched instead. A
+    symbol of which nothing is stored yet has none; a definition without any has an empty list.
     """
     found = read_definitions(definition_ids)
-    pairs = _series_ids(list(found.values()))
+    places = [
+        (one, provider)
+        for one in found.values()
+        for provider in (one.providers if every_provider else one.providers[:1])
+    ]
+    pairs = _series_ids(places)
     ids = sorted({series_id for _, series_id in pairs})
     rows = {one.id: one for part in _parts(ids) for one in select_series(ids=part)}
     of_each: dict[int, list[SeriesRow]] = {definition_id: [] for definition_id in found}
@@ -133,16 +141,16 @@ def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[first : first + SERIES_LIMIT]
 
 
-def _series_ids(definitions: Sequence[DefinitionRow]) -> list[tuple[int, int]]:
-    asked = [one for one in definitions if one.providers]
-    if not asked:
+def _series_ids(places: Sequence[tuple[DefinitionRow, str]]) -> list[tuple[int, int]]:
+    if not places:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
             _SERIES_OF,
             {
-                "ids": [one.id for one in asked],
-                "adjustments": [one.basis_at(one.providers[0]).value for one in asked],
+                "ids": [one.id for one, _ in places],
+                "providers": [provider for _, provider in places],
+                "adjustments": [one.basis_at(provider).value for one, provider in places],
             },
         )
         return [(int(definition_id), int(series_id)) for definition_id, series_id in cursor]
