@@ -1,35 +1,48 @@
-"""Show what is loaded of each series, what is explained, and what is a gap."""
+"""Show what is loaded of each series, what is explained and by what, and what is a gap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 
-from ingestion.domain.gaps import Evidence, GapReport
+from ingestion.domain.gaps import GapReport
 from ingestion.domain.windows import Window, from_us
-from ingestion.services.find_gaps import judge_series, judged_window
+from ingestion.services.find_gaps import judge_series
 from ingestion.services.find_series import find_series
-from ingestion.store import series_reads
+from ingestion.store import absence_reads, series_reads
+from ingestion.store.absence_reads import AbsenceRow
 from ingestion.store.series_reads import BarCount, SeriesRow
 from providers.types import Timeframe
+
+# Bars are counted one by one: of many series that takes longer than judging them.
+SERIES_COUNTED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesCoverage:
     """Hold the coverage of one series over `window`, in stamp space.
 
-    `window` is None where nothing was ever asked for. `watermark` is the exclusive end up to which
-    no expected session lacks; None where nothing is settled before the first gap.
+    `window` is None where nothing was ever asked for, `bars` where they were not counted.
+    `absences` are windows without bars in it, with what shows them, where they were asked for.
     """
 
     series: SeriesRow
     window: Window | None
-    bars: BarCount
+    bars: BarCount | None
     report: GapReport
-    watermark: datetime | None
+    absences: tuple[AbsenceRow, ...] = ()
+
+    @property
+    def watermark(self) -> datetime | None:
+        """Return the exclusive end up to which no expected session lacks.
+
+        None where nothing is loaded or explained before the first gap.
+        """
+        return None if self.report.watermark is None else from_us(self.report.watermark)
 
 
 def show_coverage(
@@ -40,55 +53,31 @@ def show_coverage(
     provider: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    count_bars: bool | None = None,
+    with_absences: bool = False,
 ) -> tuple[SeriesCoverage, ...]:
     """Return the coverage of all series that pass every filter given, in listing order.
 
     Without `start` and `end` each series is judged over all that was ever asked of it. Sessions
-    that are not over by `now` are not expected yet. Raises NothingStored for a symbol without any.
+    that are not over by `now` are not expected yet. Bars are counted if `count_bars`, and where
+    that is None, if the series are at most SERIES_COUNTED. Raises NothingStored for a symbol
+    without any.
     """
     with transaction.atomic():
         found = find_series(symbols=symbols, timeframes=timeframes, provider=provider)
-        evidence = series_reads.read_evidence([one.id for one in found], now=now)
-        asked = series_reads.asked_windows([one.id for one in found])
-        windows = {
-            one.id: judged_window(asked.get(one.id), evidence[one.id], start=start, end=end)
-            for one in found
-        }
-        bars = series_reads.count_bars({key: one for key, one in windows.items() if one})
+        judged = judge_series(found, now=now, start=start, end=end)
+        windows = {one.series.id: one.window for one in judged if one.window}
+        counted = len(found) <= SERIES_COUNTED if count_bars is None else count_bars
+        bars = series_reads.count_bars(windows) if counted else {}
+        absences = absence_reads.read_absences(windows, now=now) if with_absences else {}
+    nothing = BarCount() if counted else None
     return tuple(
-        _cover(
-            one,
-            window=windows[one.id],
-            evidence=evidence[one.id],
-            bars=bars.get(one.id, BarCount()),
-            now=now,
+        SeriesCoverage(
+            series=one.series,
+            window=one.window,
+            bars=bars.get(one.series.id, nothing),
+            report=one.report,
+            absences=absences.get(one.series.id, ()),
         )
-        for one in found
+        for one in judged
     )
-
-
-def _cover(
-    series: SeriesRow,
-    *,
-    window: Window | None,
-    evidence: Evidence,
-    bars: BarCount,
-    now: datetime,
-) -> SeriesCoverage:
-    report = judge_series(series, window=window, evidence=evidence, now=now)
-    return SeriesCoverage(
-        series=series,
-        window=window,
-        bars=bars,
-        report=report,
-        watermark=_watermark(report, window=window, evidence=evidence),
-    )
-
-
-def _watermark(report: GapReport, *, window: Window | None, evidence: Evidence) -> datetime | None:
-    """Return where the first gap begins, or else where the last settled part ends."""
-    if window is None or not report.loaded + report.explained:
-        return None
-    settled = evidence.loaded.union(evidence.proofs).clip(window.start_us, window.end_us)
-    mark = report.gaps[0].start if report.gaps else int(settled.ends[-1])
-    return from_us(mark) if settled.starts[0] < mark else None

@@ -113,17 +113,18 @@ def _summarize_series(job_id: int, *, spec: JobSpec, now: datetime) -> tuple[Ser
     windows = {one.series_id: _window(one, spec=spec, now=now) for one in spec.series}
     tallies = job_reads.tally_series(job_id)
     attempts = attempt_reads.total_attempts(job_id)
-    bars = series_reads.count_bars({key: one for key, one in windows.items() if one is not None})
-    evidence = series_reads.read_evidence(list(windows), now=now)
+    asked = {key: one for key, one in windows.items() if one is not None}
+    bars = series_reads.count_bars(asked)
+    rows = series_reads.select_series(ids=list(windows))
     return tuple(
         _series_summary(
-            row,
-            slices=tallies.get(row.id, SliceTally()),
-            totals=attempts.get(row.id, AttemptTotals()),
-            bars=bars.get(row.id, BarCount()),
-            report=judge_series(row, window=windows[row.id], evidence=evidence[row.id], now=now),
+            one.series,
+            slices=tallies.get(one.series.id, SliceTally()),
+            totals=attempts.get(one.series.id, AttemptTotals()),
+            bars=bars.get(one.series.id, BarCount()),
+            report=one.report,
         )
-        for row in series_reads.select_series(ids=list(windows))
+        for one in judge_series(rows, now=now, windows=asked)
     )
 
 

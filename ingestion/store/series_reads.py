@@ -12,7 +12,6 @@ from django.db import connection as default_connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ingestion.domain.coverage import Ranges
-from ingestion.domain.gaps import Evidence
 from ingestion.domain.windows import Window
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 
@@ -75,6 +74,7 @@ def select_series(
     symbols: Sequence[str] | None = None,
     timeframes: Sequence[Timeframe] | None = None,
     provider: str | None = None,
+    limit: int | None = SERIES_LIMIT,
     connection: Connection = default_connection,
 ) -> list[SeriesRow]:
     """Return the bar series that pass every filter given, in listing order."""
@@ -86,7 +86,7 @@ def select_series(
                 "symbols": None if symbols is None else list(symbols),
                 "timeframes": None if timeframes is None else [t.value for t in timeframes],
                 "provider": provider,
-                "limit": SERIES_LIMIT,
+                "limit": limit,
             },
         )
         found = [_series_row(row) for row in cursor.fetchall()]
@@ -117,20 +117,6 @@ _SPAN = (
     " (extract(epoch FROM upper({0})) * 1000000)::bigint"
 )
 _WINDOW_SPAN = _SPAN.format('"window"')
-_EVIDENCE = f"""
-SELECT c.series_id, 'loaded', {_SPAN.format("r")}
-FROM coverage c, unnest(c.loaded) r WHERE c.series_id = ANY(%(ids)s)
-UNION ALL
-SELECT series_id, reason, {_WINDOW_SPAN}
-FROM empty_proof WHERE series_id = ANY(%(ids)s) AND expires_at > %(now)s
-UNION ALL
-SELECT series_id, 'missing', {_WINDOW_SPAN}
-FROM missing_session WHERE series_id = ANY(%(ids)s)
-UNION ALL
-SELECT series_id, 'failed', {_WINDOW_SPAN}
-FROM slice WHERE state = 'dead' AND series_id = ANY(%(ids)s)
-"""
-_NO_PROOF = frozenset({"loaded", "missing", "failed"})
 
 # Proofs that say that there is no bar to be had at all, from whomever.
 _COVERED = f"""
@@ -167,38 +153,6 @@ def read_covered(
         )
         for series_id in series_ids
     }
-
-
-def read_evidence(series_ids: Sequence[int], *, now: datetime) -> dict[int, Evidence]:
-    """Gather what is known of each series: coverage, unexpired proofs, misses, failures."""
-    spans: dict[int, dict[str, list[tuple[int, int]]]] = {one: {} for one in series_ids}
-    with default_connection.cursor() as cursor:
-        cursor.execute(_EVIDENCE, {"ids": list(series_ids), "now": now})
-        for series_id, kind, start, end in cursor.fetchall():
-            spans[series_id].setdefault(kind, []).append((start, end))
-    return {series_id: _evidence(kinds) for series_id, kinds in spans.items()}
-
-
-def _evidence(kinds: dict[str, list[tuple[int, int]]]) -> Evidence:
-    proofs = [pair for kind, pairs in kinds.items() if kind not in _NO_PROOF for pair in pairs]
-    return Evidence(
-        loaded=Ranges.of(kinds.get("loaded", [])),
-        proofs=Ranges.of(proofs),
-        not_listed=Ranges.of(kinds.get("not_listed", [])),
-        missing=Ranges.of(kinds.get("missing", [])),
-        failed=Ranges.of(kinds.get("failed", [])),
-    )
-
-
-def asked_windows(series_ids: Sequence[int]) -> dict[int, Window]:
-    """Return, per series, the span from its first slice's start to its last one's end."""
-    with default_connection.cursor() as cursor:
-        cursor.execute(
-            'SELECT series_id, min(lower("window")), max(upper("window")) FROM slice'
-            " WHERE series_id = ANY(%s) AND state <> 'cancelled' GROUP BY series_id",
-            [list(series_ids)],
-        )
-        return {series_id: Window(start, end) for series_id, start, end in cursor.fetchall()}
 
 
 def stored_spans(series_ids: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import Final
 
 import click
-from rich.console import Console
 
 import mdc.cli.apps_ready  # noqa: F401
 
@@ -15,17 +13,16 @@ import mdc.cli.apps_ready  # noqa: F401
 from ingestion.domain.windows import from_us
 from ingestion.services.find_series import find_series
 from ingestion.services.rebuild_coverage import Rebuilt, rebuild_coverage
-from ingestion.services.show_coverage import SeriesCoverage, show_coverage
+from ingestion.services.show_coverage import SERIES_COUNTED, show_coverage
 from mdc.cli import options
 from mdc.cli.actor import current_actor
+from mdc.cli.coverage_view import render_absences, render_coverage, render_gaps
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.inputs import Given
 from mdc.cli.output import count, out_console, print_json, table, when
 from mdc.cli.shapes import Shape, coverage_shape
 from mdc.cli.spoken import SpokenUsage
 from providers.types import Timeframe
-
-GAPS_SHOWN: Final = 200
 
 
 class _SpeakingGroup(SpeakingCommand, click.Group):
@@ -37,8 +34,17 @@ class _SpeakingGroup(SpeakingCommand, click.Group):
 @options.timeframes(help="Only these bar lengths.")
 @options.provider()
 @options.window(start_help="First day to judge.", end_help="Last day to judge, included.")
-@click.option("--gaps", is_flag=True, help="List every gap as well.")
-@options.as_json("Print one JSON list, gaps included.")
+@click.option("--gaps", is_flag=True, help="List the gaps as well.")
+@click.option(
+    "--absences", is_flag=True, help="List windows without bars: why, by which attempt, until when."
+)
+@click.option(
+    "--bars/--no-bars",
+    "bars",
+    default=None,
+    help=f"Count the stored bars; without either, of up to {SERIES_COUNTED} series.",
+)
+@options.as_json("Print one JSON list, gaps included; absences with --absences.")
 def coverage(
     *,
     symbols: tuple[str, ...],
@@ -47,9 +53,11 @@ def coverage(
     start: Given | None,
     end: Given | None,
     gaps: bool,
+    absences: bool,
+    bars: bool | None,
     as_json: bool,
 ) -> None:
-    """Show, per series, expected sessions, stored bars and gaps.
+    """Show, per series, how complete it is: expected sessions, what is loaded, explained, lacking.
 
     Without --start and --end a series is judged over all that was ever asked of it.
     """
@@ -62,17 +70,21 @@ def coverage(
         provider=provider,
         start=start.as_start if start else None,
         end=end.as_end if end else None,
+        count_bars=bars,
+        with_absences=absences,
     )
     if as_json:
-        print_json([coverage_shape(one) for one in found])
+        print_json([coverage_shape(one, absences=absences) for one in found])
         return
     if not found:
         click.echo("Nothing is stored yet. `mdc backfill --help` says how to fetch something.")
         return
     console = out_console()
-    _render(found, console)
+    render_coverage(found, console)
     if gaps:
-        _render_gaps(found, console)
+        render_gaps(found, console)
+    if absences:
+        render_absences(found, console)
 
 
 @coverage.command(cls=SpeakingCommand)
@@ -161,52 +173,3 @@ def _rebuilt_shape(one: Rebuilt) -> Shape:
             {"start": from_us(start), "end": from_us(end)} for start, end in one.after.loaded
         ],
     }
-
-
-def _render(found: tuple[SeriesCoverage, ...], console: Console) -> None:
-    numbers = ("expected", "loaded", "explained", "gaps", "bars", "duplicates")
-    made = table(
-        *("provider", "symbol", "timeframe", "adjustment", "from", "before", "complete before"),
-        *numbers,
-        numeric=frozenset(numbers),
-    )
-    for one in found:
-        report = one.report
-        made.add_row(
-            one.series.provider,
-            one.series.symbol,
-            one.series.timeframe.value,
-            one.series.adjustment.value,
-            when(one.window.start if one.window else None),
-            when(one.window.end if one.window else None),
-            when(one.watermark),
-            f"{report.expected:,}",
-            f"{report.loaded:,}",
-            f"{report.explained:,}",
-            f"{report.lacking:,}",
-            f"{one.bars.bars:,}",
-            f"{one.bars.duplicates:,}",
-        )
-    console.print(made)
-
-
-def _render_gaps(found: tuple[SeriesCoverage, ...], console: Console) -> None:
-    gaps = [(one.series, gap) for one in found for gap in one.report.gaps]
-    made = table(
-        *("provider", "symbol", "timeframe", "from", "before", "sessions", "kind"),
-        numeric=frozenset(("sessions",)),
-    )
-    for series, gap in gaps[:GAPS_SHOWN]:
-        made.add_row(
-            series.provider,
-            series.symbol,
-            series.timeframe.value,
-            when(from_us(gap.start)),
-            when(from_us(gap.end)),
-            f"{gap.units:,}",
-            gap.kind.value,
-        )
-    console.print()
-    console.print(made if gaps else "No gaps.")
-    if len(gaps) > GAPS_SHOWN:
-        console.print(f"{len(gaps) - GAPS_SHOWN:,} more: --json lists all of them")

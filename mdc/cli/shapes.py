@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ingestion.services.preview_job import Preview
     from ingestion.services.show_coverage import SeriesCoverage
     from ingestion.services.summarize_job import JobSummary, SeriesSummary
+    from ingestion.store.absence_reads import AbsenceRow
     from ingestion.store.job_reads import EventRow, JobRow, SliceTally
     from ingestion.store.series_reads import SeriesRow
 
@@ -116,24 +117,28 @@ def series_shape(series: SeriesRow) -> Shape:
     }
 
 
-def coverage_shape(coverage: SeriesCoverage) -> Shape:
-    """Shape one line of `coverage`."""
-    series, report = coverage.series, coverage.report
-    return {
+def coverage_shape(coverage: SeriesCoverage, *, absences: bool = False) -> Shape:
+    """Shape one line of `coverage`; what was not counted is None."""
+    series, report, bars = coverage.series, coverage.report, coverage.bars
+    shape = {
         **series_shape(series),
         "start": coverage.window.start if coverage.window else None,
         "end": coverage.window.end if coverage.window else None,
         "watermark": coverage.watermark,
-        "first_bar": coverage.bars.first,
-        "last_bar": coverage.bars.last,
-        "bars": coverage.bars.bars,
-        "duplicates": coverage.bars.duplicates,
+        "first_bar": bars.first if bars else None,
+        "last_bar": bars.last if bars else None,
+        "bars": bars.bars if bars else None,
+        "duplicates": bars.duplicates if bars else None,
         "expected": report.expected,
         "loaded": report.loaded,
         "explained": report.explained,
         "lacking": report.lacking,
+        "completeness": report.completeness,
         "gaps": [_gap(gap) for gap in report.gaps],
     }
+    if absences:
+        shape["absences"] = [_absence(one) for one in coverage.absences]
+    return shape
 
 
 def _job(job: JobRow) -> Shape:
@@ -221,4 +226,18 @@ def _gap(gap: Gap) -> Shape:
         "end": from_us(gap.end),
         "units": gap.units,
         "kind": gap.kind,
+    }
+
+
+def _absence(absence: AbsenceRow) -> Shape:
+    return {
+        "start": absence.start,
+        "end": absence.end,
+        "reason": absence.reason,
+        "explains": absence.explains,
+        "looks": absence.looks,
+        "attempt_id": absence.attempt_id,
+        "job_id": absence.job_id,
+        "seen_at": absence.seen_at,
+        "expires_at": absence.expires_at,
     }

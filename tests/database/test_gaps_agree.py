@@ -10,10 +10,9 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.domain.windows import Window, from_us
+from ingestion.domain.windows import from_us
 from ingestion.models import Account, Instrument, Job, Series
-from ingestion.services.find_gaps import judge_series
-from ingestion.store.series_reads import read_evidence, select_series
+from ingestion.services.find_gaps import series_gaps
 from tests.protocol.scene import day, sql, value
 
 pytestmark = pytest.mark.django_db
@@ -88,13 +87,12 @@ def by_sql(timeframe: str) -> list[Gap]:
 def by_python(series_id: int) -> list[Gap]:
     """Ask the domain about the same rows."""
     now = value("SELECT now()")
-    (series,) = select_series(ids=[series_id])
-    report = judge_series(
-        series,
-        window=Window(BEGIN - timedelta(days=400), now + timedelta(days=40)),
-        evidence=read_evidence([series_id], now=now)[series_id],
+    report = series_gaps(
+        [series_id],
         now=now,
-    )
+        start=BEGIN - timedelta(days=400),
+        end=now + timedelta(days=40),
+    )[series_id]
     return [(from_us(g.start), from_us(g.end), g.units, g.kind.value) for g in report.gaps]
 
 

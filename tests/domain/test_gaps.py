@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ingestion.calendars import expectation_for
 from ingestion.domain.coverage import Ranges
-from ingestion.domain.gaps import Evidence, GapKind, find_gaps
+from ingestion.domain.gaps import ALWAYS, EVER, Asked, Evidence, GapKind, GapReport, find_gaps
+from ingestion.domain.spans import Spans
 from ingestion.domain.windows import DAY_US, Window, from_us, to_us
 from providers.types import Anchor, Hours, Timeframe
 
@@ -30,23 +31,9 @@ def days(*spans: tuple[str, str]) -> Ranges:
     )
 
 
-def evidence(
-    *,
-    loaded: Ranges | None = None,
-    proofs: Ranges | None = None,
-    not_listed: Ranges | None = None,
-    missing: Ranges | None = None,
-    failed: Ranges | None = None,
-) -> Evidence:
-    """Know nothing but what is given."""
-    nothing = Ranges.empty()
-    return Evidence(
-        loaded=loaded or nothing,
-        proofs=(proofs or nothing).union(not_listed or nothing),
-        not_listed=not_listed or nothing,
-        missing=missing or nothing,
-        failed=failed or nothing,
-    )
+def evidence(**known: Ranges | None) -> Evidence:
+    """Know of series 0 nothing but what is given."""
+    return Evidence(**{name: Spans.of_ranges({0: one}) for name, one in known.items() if one})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,8 +48,26 @@ def expectation(timeframe: Timeframe = Timeframe.D1, venue: str = "XNYS"):
     )
 
 
-def judge(known: Evidence, *, timeframe: Timeframe = Timeframe.D1, now_us: int = FAR_FUTURE):
-    return find_gaps(expectation(timeframe), window=JANUARY, evidence=known, now_us=now_us)
+def judge(
+    known: Evidence,
+    *,
+    timeframe: Timeframe = Timeframe.D1,
+    venue: str = "XNYS",
+    window: Window = JANUARY,
+    now_us: int = FAR_FUTURE,
+) -> GapReport:
+    """Judge series 0 over one window, as if it had always been listed."""
+    ever = Ranges.of([(ALWAYS, EVER)])
+    (report,) = find_gaps(
+        expectation(timeframe, venue),
+        asked=Asked.of(
+            Spans.of_ranges({0: Ranges.of_windows([window])}), lives=Spans.of_ranges({0: ever})
+        ),
+        evidence=known,
+        count=1,
+        now_us=now_us,
+    )
+    return report
 
 
 def spans(report) -> list[tuple[str, str, int, str]]:
@@ -142,7 +147,7 @@ def test_weeks_are_units_of_their_own() -> None:
 def test_beyond_the_calendar_nothing_is_expected() -> None:
     """A window that reaches out of what the calendar knows is cut, not refused."""
     window = Window(datetime(1950, 1, 1, tzinfo=UTC), datetime(1960, 1, 8, tzinfo=UTC))
-    report = find_gaps(expectation(), window=window, evidence=evidence(), now_us=FAR_FUTURE)
+    report = judge(evidence(), window=window)
     assert report.expected == 4
 
 
@@ -165,26 +170,25 @@ def test_every_session_is_counted_once(
             for part in parts
         )
 
-    known = evidence(
-        loaded=ranges(loaded),
-        proofs=ranges(proofs),
-        not_listed=ranges(not_listed),
-        missing=ranges(missing),
-        failed=ranges(failed),
-    )
-    report = judge(known)
+    parts = {
+        "loaded": ranges(loaded),
+        "proofs": ranges(proofs),
+        "not_listed": ranges(not_listed),
+        "missing": ranges(missing),
+        "failed": ranges(failed),
+    }
+    report = judge(evidence(**parts))
     assert report.expected == report.loaded + report.explained + report.lacking
+    settled = parts["loaded"].union(parts["proofs"]).union(parts["not_listed"])
     units = expectation().units_between(JANUARY.start_us, JANUARY.end_us)
     lacking: list[tuple[int, GapKind]] = []
     for start, end in zip(units.starts.tolist(), units.ends.tolist(), strict=True):
-        if known.not_listed.covers(start, end) or known.loaded.union(known.proofs).covers(
-            start, end
-        ):
+        if settled.covers(start, end):
             continue
         kind = GapKind.UNKNOWN
-        if len(known.missing.clip(start, end)):
+        if len(parts["missing"].clip(start, end)):
             kind = GapKind.MISSING
-        if len(known.failed.clip(start, end)):
+        if len(parts["failed"].clip(start, end)):
             kind = GapKind.FAILED
         lacking.append((start, kind))
     found = [
@@ -201,5 +205,5 @@ def test_every_session_is_counted_once(
 def test_other_venues(venue: str) -> None:
     """Every venue is judged by its own sessions."""
     shape = expectation(venue=venue)
-    report = find_gaps(shape, window=JANUARY, evidence=evidence(), now_us=FAR_FUTURE)
+    report = judge(evidence(), venue=venue)
     assert report.expected == len(shape.expected_units(JANUARY))
