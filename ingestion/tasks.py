@@ -16,6 +16,7 @@ from ingestion.services.bury_executors import bury_executors
 from ingestion.services.deliver_target import deliver_target
 from ingestion.services.housekeeping import keep_house
 from ingestion.services.plan_job import plan_or_fail
+from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.services.run_slices import RunLimits, run_slices
 from ingestion.services.tick import fetch_hints
 from ingestion.services.tick import tick as run_tick
@@ -29,6 +30,7 @@ HINT_EXPIRES = 30
 def tick() -> None:
     """Bury the dead, reap, poll, settle, and hint at what is to be planned, fetched, delivered."""
     bury_executors(host=this_host(), is_alive=is_alive)
+    refresh_calendars()
     report = run_tick(now=datetime.now(UTC), processes=settings.FETCH_PROCESSES)
     crash_point("tick.before_hints")
     for job_id in report.plan:
@@ -40,6 +42,7 @@ def tick() -> None:
 @shared_task(name="ingestion.tasks.plan")
 def plan(job_id: int) -> str:
     """Plan a job on from its cursor, and let its first slices be fetched at once."""
+    refresh_calendars()
     planned = plan_or_fail(job_id)
     _hint_fetches(fetch_hints(processes=settings.FETCH_PROCESSES))
     return "planned" if planned else "goes on later"
@@ -48,6 +51,7 @@ def plan(job_id: int) -> str:
 @shared_task(name="ingestion.tasks.fetch")
 def fetch(account_id: int) -> str:
     """Work on an account's due slices for at most 25 s."""
+    refresh_calendars()
     access = access_for_account(account_id)
     report = run_slices(
         account_id=account_id,

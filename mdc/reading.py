@@ -19,6 +19,7 @@ from ingestion.calendars import sessions_for
 from ingestion.domain.errors import BadRequest, MdcError, StoreError, StoreUnavailable
 from ingestion.domain.selection import BEST, SelectedChunk, SelectedSeries, Selection
 from ingestion.services.find_series import NothingStored
+from ingestion.services.refresh_calendars import push_calendars
 from ingestion.services.select_bars import check_settled, stream_series
 from ingestion.services.select_series import select_series
 from ingestion.store.bar_reads import COLUMNS, snapshot
@@ -121,6 +122,7 @@ def read_bars(
         unadjusted_ok=allow_unadjusted,
     )
     with _connected(database_url, home=home) as connection, snapshot(connection):
+        push_calendars(connection)  # the next call may read another database
         check_settled(connection, selection.as_of)
         series = _one_of_each(select_series(connection, selection), names, selection=selection)
         chunks = [

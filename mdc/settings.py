@@ -150,6 +150,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "mdc.middleware.fresh_calendars",
 ]
 ROOT_URLCONF = "mdc.urls"
 ASGI_APPLICATION = "mdc.asgi.application"

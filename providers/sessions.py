@@ -64,8 +64,8 @@ class Sessions:
         last = int(np.searchsorted(self.opens, end_us, side="left"))
         return self.rows(slice(first, max(first, last)))
 
-    def rows(self, rows: slice) -> Sessions:
-        """Select sessions by position, as views."""
+    def rows(self, rows: slice | NDArray[np.bool_]) -> Sessions:
+        """Select sessions by position, as views, or by mask."""
         return replace(
             self,
             labels=self.labels[rows],

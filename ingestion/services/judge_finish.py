@@ -11,6 +11,7 @@ from ingestion.domain.judgement import Judgement, judge_coverage, without_bars
 from ingestion.domain.quality import Reason
 from ingestion.domain.windows import Window, to_us
 from ingestion.services.fetch_slice import Fetched
+from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.store import absences, coverage
 from ingestion.store.absences import Absence
 from ingestion.store.coverage import Advance
@@ -31,6 +32,9 @@ _BARS_OF_BAD_VALUES = frozenset(
 
 def judge_finish(fetched: Sequence[Fetched], attempt_ids: Sequence[int]) -> None:
     """Advance coverage, proofs and missing sessions, in the transaction that wrote the bars."""
+    # Under the series' locks, which whoever changes a calendar takes too: what is judged by the
+    # old one is doubted by that change, and nothing is judged by it afterwards.
+    refresh_calendars()
     firsts = _first_bars(fetched)
     traded = _traded_sessions(fetched)
     advances: dict[int, Advance] = {}

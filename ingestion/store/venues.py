@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Final
 
+import numpy as np
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from ingestion.domain.windows import from_us
+from ingestion.store.calendar_overrides import read_revision
+from providers.declared import current as declared
 from providers.sessions import NO_BREAK, Sessions, Stamps
 
 _SECOND_US: Final = 1_000_000
@@ -22,24 +26,47 @@ SELECT count(*), coalesce(sum(extract(epoch FROM opens_at)), 0)::int8,
 
 
 def ensure_venue_sessions(sessions: Sessions) -> None:
-    """Let the stored sessions of a venue be these, also where an earlier release had others."""
+    """Let the stored sessions of a venue be these, also where an earlier release had others.
+
+    A process that knows an older revision of the calendars leaves rows alone that newer ones wrote.
+    """
     venue = sessions.venue
     with connection.cursor() as cursor:
         cursor.execute(_FINGERPRINT, [venue])
         stored = cursor.fetchone()
         if stored == _fingerprint(sessions):
             return
-        cursor.execute("CREATE TEMP TABLE venue_session_stage (LIKE venue_session) ON COMMIT DROP")
-        with cursor.copy("COPY venue_session_stage FROM STDIN") as copy:
-            for row in _rows(sessions):
-                copy.write_row(row)
         if stored[0]:
+            if read_revision() != declared().revision:
+                return
             cursor.execute("DELETE FROM venue_session WHERE venue = %s", [venue])
-        # Two jobs may do this at once: the loser's rows are dropped by the key.
+        _insert(cursor, sessions)
+
+
+def replace_venue_sessions(sessions: Sessions, labels: Stamps) -> None:
+    """Let the stored sessions of these dates be those, where the venue has any stored."""
+    venue = sessions.venue
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM venue_session WHERE venue = %s)", [venue])
+        if not cursor.fetchone()[0]:
+            return
         cursor.execute(
-            "INSERT INTO venue_session SELECT * FROM venue_session_stage ON CONFLICT DO NOTHING"
+            "DELETE FROM venue_session WHERE venue = %s AND label = ANY(%s)",
+            [venue, [from_us(label).date() for label in labels.tolist()]],
         )
-        cursor.execute("DROP TABLE venue_session_stage")
+        _insert(cursor, sessions.rows(np.isin(sessions.labels, labels)))
+
+
+def _insert(cursor: CursorWrapper, sessions: Sessions) -> None:
+    cursor.execute("CREATE TEMP TABLE venue_session_stage (LIKE venue_session) ON COMMIT DROP")
+    with cursor.copy("COPY venue_session_stage FROM STDIN") as copy:
+        for row in _rows(sessions):
+            copy.write_row(row)
+    # Two jobs may do this at once: the loser's rows are dropped by the key.
+    cursor.execute(
+        "INSERT INTO venue_session SELECT * FROM venue_session_stage ON CONFLICT DO NOTHING"
+    )
+    cursor.execute("DROP TABLE venue_session_stage")
 
 
 def _fingerprint(sessions: Sessions) -> tuple[int, int, int, int]:
