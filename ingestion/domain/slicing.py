@@ -97,6 +97,10 @@ class SlicePlan:
             )
         )
 
+    def take(self, chosen: NDArray[np.bool_]) -> SlicePlan:
+        """Keep some of the slices."""
+        return SlicePlan(*(getattr(self, name)[chosen] for name in SlicePlan.__slots__))
+
     def windows(self) -> Iterator[Window]:
         """Yield the slices as windows, in order."""
         for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):

@@ -81,12 +81,26 @@ Named = tuple[datetime | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Mean only a `share` of a series' slices, above 0 and at most 1, as drawn by the seed.
+
+    Of slices and not of sessions, because a request costs the same for one session as for all that
+    it can hold.
+    """
+
+    share: float
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesSpec:
     """Name one series of a job, resolved to what is stored and what is asked.
 
     `start` and `end` are the part of the job's window that the provider can serve and that was
-    final when the job was opened; both are None where there was none. `named` are the times in
-    which the provider has a name for the instrument, ascending; empty where it always had the same.
+    final when the job was opened; both are None where there was none. Within them the job means
+    all, or `only` some windows, ascending, and of their slices all or a `sample`. `named` are
+    the times in which the provider has a name for the instrument, ascending; empty where it always
+    had the same.
     """
 
     series_id: int
@@ -102,6 +116,55 @@ class SeriesSpec:
     start: datetime | None
     end: datetime | None
     named: tuple[Named, ...] = ()
+    only: tuple[tuple[datetime, datetime], ...] = ()
+    sample: Sample | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the form that stands in job.spec."""
+        form: dict[str, Any] = {
+            "series_id": self.series_id,
+            "symbol": self.symbol,
+            "vendor_symbol": self.vendor_symbol,
+            "venue": self.venue,
+            "timeframe": self.timeframe.value,
+            "adjustment": self.adjustment.value,
+            "hours": self.hours.value,
+            "anchor": self.anchor.value,
+            "span_seconds": self.span.total_seconds(),
+            "listed_from": _write(self.listed_from),
+            "start": _write(self.start),
+            "end": _write(self.end),
+            "named": [[_write(start), _write(end)] for start, end in self.named],
+        }
+        if self.only:
+            form["only"] = [[start.isoformat(), end.isoformat()] for start, end in self.only]
+        if self.sample:
+            form["sample"] = {"share": self.sample.share, "seed": self.sample.seed}
+        return form
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SeriesSpec:
+        """Read the form that stands in job.spec."""
+        return cls(
+            series_id=data["series_id"],
+            symbol=data["symbol"],
+            vendor_symbol=data["vendor_symbol"],
+            venue=data["venue"],
+            timeframe=Timeframe(data["timeframe"]),
+            adjustment=Adjustment(data["adjustment"]),
+            hours=Hours(data["hours"]),
+            anchor=Anchor(data["anchor"]),
+            span=timedelta(seconds=data["span_seconds"]),
+            listed_from=_read(data["listed_from"]),
+            start=_read(data["start"]),
+            end=_read(data["end"]),
+            named=tuple((_read(start), _read(end)) for start, end in data.get("named", ())),
+            only=tuple(
+                (datetime.fromisoformat(start), datetime.fromisoformat(end))
+                for start, end in data.get("only", ())
+            ),
+            sample=Sample(**data["sample"]) if "sample" in data else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +196,7 @@ class JobSpec:
                 if self.rate_limit
                 else None
             ),
-            "series": [
-                {
-                    "series_id": one.series_id,
-                    "symbol": one.symbol,
-                    "vendor_symbol": one.vendor_symbol,
-                    "venue": one.venue,
-                    "timeframe": one.timeframe.value,
-                    "adjustment": one.adjustment.value,
-                    "hours": one.hours.value,
-                    "anchor": one.anchor.value,
-                    "span_seconds": one.span.total_seconds(),
-                    "listed_from": _write(one.listed_from),
-                    "start": _write(one.start),
-                    "end": _write(one.end),
-                    "named": [[_write(start), _write(end)] for start, end in one.named],
-                }
-                for one in self.series
-            ],
+            "series": [one.to_json() for one in self.series],
         }
 
     @classmethod
@@ -166,24 +212,7 @@ class JobSpec:
                 if limit
                 else None
             ),
-            series=tuple(
-                SeriesSpec(
-                    series_id=one["series_id"],
-                    symbol=one["symbol"],
-                    vendor_symbol=one["vendor_symbol"],
-                    venue=one["venue"],
-                    timeframe=Timeframe(one["timeframe"]),
-                    adjustment=Adjustment(one["adjustment"]),
-                    hours=Hours(one["hours"]),
-                    anchor=Anchor(one["anchor"]),
-                    span=timedelta(seconds=one["span_seconds"]),
-                    listed_from=_read(one["listed_from"]),
-                    start=_read(one["start"]),
-                    end=_read(one["end"]),
-                    named=tuple((_read(start), _read(end)) for start, end in one.get("named", ())),
-                )
-                for one in data["series"]
-            ),
+            series=tuple(SeriesSpec.from_json(one) for one in data["series"]),
         )
 
 

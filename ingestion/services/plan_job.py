@@ -12,6 +12,7 @@ from ingestion.domain.actor import SYSTEM
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.errors import MdcError
 from ingestion.domain.expectation import OutsideCalendar
+from ingestion.domain.sampling import drawn
 from ingestion.domain.slicing import SlicePlan, plan_slices
 from ingestion.domain.spec import Named, SeriesSpec
 from ingestion.domain.states import Desired, JobKind, JobState
@@ -106,14 +107,20 @@ def plan_series(
     expectation = expectation_for(
         venue=series.venue, timeframe=series.timeframe, hours=series.hours, anchor=series.anchor
     )
-    wanted = _wanted(series, resume=resume)
-    missing = Ranges.of_windows([wanted] if wanted else [])
+    # What is drawn of a sample depends on all that it is drawn from.
+    missing = _wanted(series, resume=None if series.sample else resume)
     if not kind.refetches:
         missing = missing.subtract(known.settled)
-    return SlicePlan.join(
+    plan = SlicePlan.join(
         plan_slices(missing=part, span=series.span, expectation=expectation)
         for part in _by_name(missing, named=series.named)
     )
+    if series.sample is None:
+        return plan
+    chosen = drawn(plan.starts, series.sample, series_id=series.series_id)
+    if resume:
+        chosen &= plan.starts >= to_us(datetime.fromisoformat(resume))
+    return plan.take(chosen)
 
 
 def _by_name(missing: Ranges, *, named: Sequence[Named]) -> list[Ranges]:
@@ -130,11 +137,12 @@ def _by_name(missing: Ranges, *, named: Sequence[Named]) -> list[Ranges]:
     ]
 
 
-def _wanted(series: SeriesSpec, *, resume: str | None) -> Window | None:
+def _wanted(series: SeriesSpec, *, resume: str | None) -> Ranges:
     if series.start is None or series.end is None:
-        return None
-    start = datetime.fromisoformat(resume) if resume else series.start
-    return Window(start, series.end) if start < series.end else None
+        return Ranges.empty()
+    wanted = Ranges.of_windows(Window(*one) for one in series.only or ((series.start, series.end),))
+    start, end = datetime.fromisoformat(resume) if resume else series.start, series.end
+    return wanted.clip(to_us(min(start, end)), to_us(end))
 
 
 def _first(plan: SlicePlan, room: int) -> list[Window]:

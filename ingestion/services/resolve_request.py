@@ -14,7 +14,7 @@ from ingestion.domain.coverage import Ranges
 from ingestion.domain.errors import BadRequest
 from ingestion.domain.expectation import Expectation
 from ingestion.domain.slicing import slice_span
-from ingestion.domain.spec import JobRequest, Named, SeriesSpec
+from ingestion.domain.spec import JobRequest, Named, Sample, SeriesSpec
 from ingestion.domain.updating import settled_until, update_start
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
 from ingestion.services.check_request import check_request
@@ -35,7 +35,7 @@ class ResolvedSeries:
     `series_id` and `known` say what is stored of it, where that was looked at. `window` is None
     where nothing lies inside it yet; `beyond` is the part that the provider's history does not
     reach. `named` are the times in which the provider has a name for the instrument, empty where it
-    always had the same.
+    always had the same. `only` some parts of the window may be meant, and of those a `sample`.
     """
 
     instrument: InstrumentFacts
@@ -48,6 +48,8 @@ class ResolvedSeries:
     beyond: Window | None = None
     series_id: int | None = None
     known: Known = NOTHING_KNOWN
+    only: Ranges | None = None
+    sample: Sample | None = None
 
     def freeze(self, series_id: int) -> SeriesSpec:
         """Return the form that stands on the job's row."""
@@ -65,6 +67,8 @@ class ResolvedSeries:
             start=self.window.start if self.window else None,
             end=self.window.end if self.window else None,
             named=self.named,
+            only=tuple((one.start, one.end) for one in self.only.windows()) if self.only else (),
+            sample=self.sample,
         )
 
 
