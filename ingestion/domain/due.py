@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestion.domain.errors import CalendarEnds
+from ingestion.domain.errors import BadRequest, CalendarEnds
 from ingestion.domain.rules import AtSession, Cron, Edge, Every, Of, Once, OnSignal, Rule, WhileOpen
 from ingestion.domain.wall_clock import cron_instants
 from ingestion.domain.windows import DAY_US, SECOND_US, from_us, to_us
@@ -23,6 +23,7 @@ from providers.types import Timeframe
 
 Stamps = NDArray[np.int64]
 _CACHED: Final = 512
+_LAST_DATE: Final = date.max.isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,26 @@ def is_excluded(exclusions: Sequence[Any], due: Due, *, tz: str) -> bool:
         return False
     day = due.session or due.at.astimezone(ZoneInfo(tz)).date()
     return any(_holds(exclusion, day.isoformat()) for exclusion in exclusions)
+
+
+def check_exclusions(exclusions: Sequence[Any]) -> None:
+    """Refuse what is neither a date nor a pair [from, before) of dates. Raises BadRequest."""
+    for exclusion in exclusions:
+        pair = [exclusion, _LAST_DATE] if isinstance(exclusion, str) else exclusion
+        if not _is_pair(pair):
+            raise BadRequest(
+                f"{exclusion!r} is no excluded day; write a date such as 2026-12-24, or a pair:"
+                " the first day, and the day on which it is over",
+                field="exclusions",
+            )
+
+
+def _is_pair(pair: Any) -> bool:
+    try:
+        first, before = (date.fromisoformat(day).isoformat() == day and day for day in pair)
+    except (TypeError, ValueError):
+        return False
+    return bool(first and before and first < before)
 
 
 def jittered(schedule_id: int, due: datetime, jitter: timedelta | None) -> datetime:

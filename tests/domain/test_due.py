@@ -14,8 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.calendars import sessions_for
-from ingestion.domain.due import Due, dues_between, is_excluded, jittered, next_due
-from ingestion.domain.errors import CalendarEnds
+from ingestion.domain.due import (
+    Due,
+    check_exclusions,
+    dues_between,
+    is_excluded,
+    jittered,
+    next_due,
+)
+from ingestion.domain.errors import BadRequest, CalendarEnds
 from ingestion.domain.rules import Rule, WhileOpen, parse_rule
 from ingestion.domain.windows import DAY_US, MINUTE_US, from_us, to_us
 from tests.domain.shapes import VENUES
@@ -421,6 +428,24 @@ class TestExclusions:
         days = [date(2026, 12, 23), date(2026, 12, 24), date(2027, 1, 1), date(2027, 1, 2)]
         found = [is_excluded(pair, Due(at("2027-06-01"), day), tz="UTC") for day in days]
         assert found == [False, True, True, False]
+
+    def test_what_may_be_excluded(self) -> None:
+        """Dates as they are kept, and pairs of them in order."""
+        check_exclusions([])
+        check_exclusions(["2026-12-24", ["2026-12-24", "2027-01-02"]])
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            *("24.12.2026", "20261224", 5, None, ["2026-12-24"], {"on": "2026-12-24"}),
+            ["2026-12-24", "2026-12-24"],
+            ["2026-12-24", 7],
+        ],
+    )
+    def test_what_is_no_excluded_day(self, wrong: object) -> None:
+        """Refused when it is declared, instead of never excluding anything."""
+        with pytest.raises(BadRequest, match="no excluded day"):
+            check_exclusions([wrong])
 
 
 @given(number=st.integers(1, 10**9), seconds=st.integers(1, 86_400))
