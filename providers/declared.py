@@ -8,7 +8,9 @@ without loading numpy.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 
@@ -51,12 +53,16 @@ class _Process:
 
 
 _process = _Process()
+_tried: ContextVar[Declared | None] = ContextVar("tried", default=None)
 # Whoever loads may ask for what it is about to replace.
 _LOADING = threading.RLock()
 
 
 def current() -> Declared:
     """Return what holds now; calls the loader of `ask_first` before the first answer."""
+    tried = _tried.get()
+    if tried is not None:
+        return tried
     if _process.load is not None:
         _load_once()
     return _process.declared
@@ -65,6 +71,16 @@ def current() -> Declared:
 def use_declared(declared: Declared) -> None:
     """Let this hold from now on, for all threads."""
     _process.declared = declared
+
+
+@contextmanager
+def trying(declared: Declared) -> Iterator[None]:
+    """Let this hold within the block, for this thread alone: a change that is not committed yet."""
+    token = _tried.set(declared)
+    try:
+        yield
+    finally:
+        _tried.reset(token)
 
 
 def ask_first(load: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ it is now: the result does not depend on the order. Runs in the finishing transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -44,6 +44,25 @@ WITH gone AS (
 INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
 SELECT series_id, unnest(tstzmultirange("window") - covered), reason, attempt_id, proven_at,
        expires_at
+FROM gone
+"""
+
+_DROP_MISSING_WITHIN = """
+DELETE FROM missing_session WHERE series_id = ANY(%(ids)s)
+AND "window" && %(ranges)s::tstzmultirange
+"""
+
+# That a series was not listed, or that the history ends, says nothing of a session's hours.
+_CUT_PROOFS_WITHIN = """
+WITH gone AS (
+    DELETE FROM empty_proof
+    WHERE series_id = ANY(%(ids)s) AND reason IN ('no_trade', 'halted', 'closed')
+      AND "window" && %(ranges)s::tstzmultirange
+    RETURNING *
+)
+INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
+SELECT series_id, unnest(tstzmultirange("window") - %(ranges)s::tstzmultirange), reason,
+       attempt_id, proven_at, expires_at
 FROM gone
 """
 
@@ -255,6 +274,14 @@ def forget_absences(series_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM empty_proof WHERE series_id = ANY(%s)", [list(series_ids)])
         cursor.execute("DELETE FROM missing_session WHERE series_id = ANY(%s)", [list(series_ids)])
+
+
+def forget_within(series_ids: Collection[int], ranges: Ranges) -> None:
+    """Remove what was said of sessions that are others now: missing ones, and proofs of silence."""
+    given = {"ids": sorted(series_ids), "ranges": multirange_text(ranges)}
+    with connection.cursor() as cursor:
+        cursor.execute(_DROP_MISSING_WITHIN, given)
+        cursor.execute(_CUT_PROOFS_WITHIN, given)
 
 
 def _for_windows(statement: str, windows: Mapping[int, Window], *values: float) -> None:

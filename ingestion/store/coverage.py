@@ -49,6 +49,16 @@ UPDATE coverage c SET doubted = doubted + loaded, loaded = '{}', updated_at = cl
 FROM locked WHERE c.series_id = locked.series_id
 """
 
+_DOUBT_WITHIN = """
+WITH locked AS (SELECT series_id FROM coverage
+                WHERE series_id = ANY(%(ids)s) AND loaded && %(ranges)s::tstzmultirange
+                ORDER BY series_id FOR NO KEY UPDATE)
+UPDATE coverage c
+SET doubted = c.doubted + c.loaded * %(ranges)s::tstzmultirange,
+    loaded = c.loaded - %(ranges)s::tstzmultirange, updated_at = clock_timestamp()
+FROM locked WHERE c.series_id = locked.series_id
+"""
+
 # What nobody can look at again stays as it was.
 _BELIEVE = """
 WITH locked AS (SELECT series_id FROM coverage WHERE series_id = ANY(%(ids)s) ORDER BY series_id
@@ -153,6 +163,18 @@ def doubt_loaded(series_ids: Collection[int]) -> None:
     """Let all that is loaded of series be fetched again; the series are locked by the caller."""
     with connection.cursor() as cursor:
         cursor.execute(_DOUBT, [sorted(series_ids)])
+
+
+def doubt_within(series_ids: Collection[int], ranges: Ranges) -> int:
+    """Let what is loaded within these windows be fetched again; return of how many series.
+
+    The series are locked by the caller.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _DOUBT_WITHIN, {"ids": sorted(series_ids), "ranges": multirange_text(ranges)}
+        )
+        return int(cursor.rowcount)
 
 
 def believe(windows: Mapping[int, Window]) -> None:

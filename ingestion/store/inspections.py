@@ -26,6 +26,14 @@ ORDER BY g.series_id
 ON CONFLICT (series_id) DO UPDATE SET pending = inspection.pending + excluded.pending
 """
 
+_QUEUE_RANGES = """
+INSERT INTO inspection (series_id, pending, since)
+SELECT c.series_id, %(ranges)s::tstzmultirange, clock_timestamp()
+FROM coverage c WHERE c.series_id = ANY(%(ids)s)
+ORDER BY c.series_id
+ON CONFLICT (series_id) DO UPDATE SET pending = inspection.pending + excluded.pending
+"""
+
 # The whole of a series is what was ever asked of it with an answer: loaded, doubted, proven empty
 # or asked in vain.
 _QUEUE_ALL = """
@@ -78,6 +86,14 @@ def queue_windows(written: Iterable[tuple[int, Window]]) -> None:
                 [window.start for _, window in listed],
                 [window.end for _, window in listed],
             ],
+        )
+
+
+def queue_ranges(series_ids: Collection[int], ranges: Ranges) -> None:
+    """Let the same windows of many series be inspected, of those that were ever asked for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _QUEUE_RANGES, {"ids": sorted(series_ids), "ranges": multirange_text(ranges)}
         )
 
 
