@@ -2,7 +2,8 @@
 
 MdcError
 ├── BadRequest            the request cannot be meant: reversed window, future start, empty list
-│   └── BadRule           the rule of a schedule cannot be meant
+│   ├── BadRule           the rule of a schedule cannot be meant
+│   └── BadOverride       what is declared of a session does not fit its calendar
 ├── CalendarEnds          a venue's calendar does not reach as far as was asked
 ├── UnknownJob            no job has this number
 ├── UnknownSeries         nothing is stored or planned under this name
@@ -44,6 +45,15 @@ class BadRule(BadRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, field="rule")
+
+
+class BadOverride(BadRequest):
+    """Signal a statement about a session that does not fit the venue's calendar."""
+
+    def __init__(self, message: str, *, venue: str, session: date, field: str = "session") -> None:
+        super().__init__(f"{venue} {session}: {message}", field=field)
+        self.venue = venue
+        self.session = session
 
 
 class CalendarEnds(MdcError):

@@ -278,7 +278,7 @@ def forget_absences(series_ids: Sequence[int]) -> None:
 
 def forget_within(series_ids: Collection[int], ranges: Ranges) -> None:
     """Remove what was said of sessions that are others now: missing ones, and proofs of silence."""
-    given = {"ids": sorted(series_ids), "ranges": multirange_text(ranges)}
+    given: dict[str, Any] = {"ids": sorted(series_ids), "ranges": multirange_text(ranges)}
     with connection.cursor() as cursor:
         cursor.execute(_DROP_MISSING_WITHIN, given)
         cursor.execute(_CUT_PROOFS_WITHIN, given)
