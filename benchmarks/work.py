@@ -21,6 +21,7 @@ from providers.bytebudget import ByteBudget
 from providers.registry import get_adapter
 from providers.types import Credentials, Request, Response, Timeframe
 from providers.venues import load_sessions
+from tests.tables import empty_tables as empty_tables
 
 # The command as a shell finds it, beside this interpreter.
 COMMAND = str(Path(sys.executable).with_name("mdc"))
@@ -125,18 +126,6 @@ def lift_limits(provider: str, *, per_second: int, in_flight: int) -> int:
     account.max_in_flight = in_flight
     account.save()
     return account.id
-
-
-def empty_tables() -> None:
-    """Forget all jobs and what they stored; the ledgers refuse that without this back door."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(
-            "TRUNCATE job, slice, attempt, checkpoint, coverage, empty_proof, missing_session, bar,"
-            " bar_revision, quarantine, audit_event, fetch_run, executor, budget, account, series,"
-            " provider_symbol, instrument, slot, target, outbox RESTART IDENTITY CASCADE"
-        )
-        cursor.execute("SET session_replication_role = DEFAULT")
 
 
 def count_jobs_unfinished(job_ids: Sequence[int]) -> int:
