@@ -8,6 +8,7 @@ MdcError
 ├── UnknownJob            no job has this number
 ├── UnknownSeries         nothing is stored or planned under this name
 ├── JobNotReplayable      the job has no dead slice to try again
+├── JobEnded              the job has ended, and what is asked of it concerns what is to come
 ├── UnknownTarget         no target has this name
 ├── UnknownDefinition     no definition has this name
 ├── UnknownSchedule       no schedule has this name
@@ -95,6 +96,15 @@ class JobNotReplayable(MdcError):
     def __init__(self, job_id: int) -> None:
         super().__init__(f"job {job_id} has no failed slices to try again")
         self.job_id = job_id
+
+
+class JobEnded(MdcError):
+    """Signal that a job has ended before what was asked of it."""
+
+    def __init__(self, job_id: int, *, state: str, what: str) -> None:
+        super().__init__(f"job {job_id} is {state}; {what}")
+        self.job_id = job_id
+        self.state = state
 
 
 class UnknownTarget(MdcError):

@@ -119,6 +119,14 @@ class SeriesSpec:
     only: tuple[tuple[datetime, datetime], ...] = ()
     sample: Sample | None = None
 
+    def meant(self) -> list[Window]:
+        """Return the windows that the job means, ascending; its sample aside."""
+        if self.start is None or self.end is None:
+            return []
+        asked = Window(self.start, self.end)
+        parts = [asked.intersect(Window(*one)) for one in self.only] if self.only else [asked]
+        return [part for part in parts if part]
+
     def to_json(self) -> dict[str, Any]:
         """Write the form that stands in job.spec."""
         form: dict[str, Any] = {

@@ -24,7 +24,7 @@ from ingestion.domain.states import (
     Workload,
     check_transition,
 )
-from ingestion.store import audit
+from ingestion.store import audit, schedules
 
 KEY_LOCK_CLASS = 7302
 
@@ -44,6 +44,7 @@ class JobRow:
     plan_cursor: dict[str, Any] | None
     spec: JobSpec
     poll_seconds: int | None
+    request: dict[str, Any] | None
 
 
 def lock_job(job_id: int) -> JobRow:
@@ -52,7 +53,7 @@ def lock_job(job_id: int) -> JobRow:
         cursor.execute(
             "SELECT id, account_id, workload, kind, state, desired,"
             " extract(epoch FROM clock_timestamp() - desired_at)::float8, planned,"
-            " plan_cursor::text, spec::text, poll_seconds"
+            " plan_cursor::text, spec::text, poll_seconds, request::text"
             " FROM job WHERE id = %s FOR NO KEY UPDATE",
             [job_id],
         )
@@ -71,6 +72,7 @@ def lock_job(job_id: int) -> JobRow:
         plan_cursor=orjson.loads(row[8]) if row[8] else None,
         spec=JobSpec.from_json(orjson.loads(row[9])),
         poll_seconds=row[10],
+        request=orjson.loads(row[11]) if row[11] else None,
     )
 
 
@@ -129,6 +131,8 @@ def move(
                 "old": job.state.value,
             },
         )
+    if new in (JobState.COMPLETED, JobState.FAILED):
+        schedules.count_end(job.job_id, failed=new is JobState.FAILED)
     audit.record(
         actor=actor,
         action=f"job.{new.value}",
@@ -158,6 +162,25 @@ def set_desired(job: JobRow, desired: Desired, *, actor: Actor, reason: str) -> 
     )
 
 
+def read_request(job_id: int) -> dict[str, Any] | None:
+    """Return what a job asks that is not resolved yet, None where it is; raises UnknownJob."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT request::text FROM job WHERE id = %s", [job_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise UnknownJob(job_id)
+    return orjson.loads(row[0]) if row[0] else None
+
+
+def save_resolved(job_id: int, spec: JobSpec) -> None:
+    """Give a locked job the series that its request turned out to mean."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE job SET spec = %s::jsonb, request = NULL WHERE id = %s",
+            [orjson.dumps(spec.to_json()).decode(), job_id],
+        )
+
+
 def save_plan(job_id: int, *, cursor_at: dict[str, Any] | None, planned: bool) -> None:
     """Remember how far planning has come, in the transaction that inserted the slices."""
     with connection.cursor() as cursor:
@@ -165,6 +188,22 @@ def save_plan(job_id: int, *, cursor_at: dict[str, Any] | None, planned: bool) -
             "UPDATE job SET plan_cursor = %s::jsonb, planned = %s WHERE id = %s",
             [orjson.dumps(cursor_at).decode() if cursor_at else None, planned, job_id],
         )
+
+
+def lock_priority(job_id: int) -> tuple[int, JobState]:
+    """Lock a job until the transaction ends; return its priority and state; raises UnknownJob."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT priority, state FROM job WHERE id = %s FOR NO KEY UPDATE", [job_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise UnknownJob(job_id)
+    return row[0], JobState(row[1])
+
+
+def set_priority(job_id: int, priority: int) -> None:
+    """Let a locked job go before those of lower priority, from the next claim on."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE job SET priority = %s WHERE id = %s", [priority, job_id])
 
 
 def never_stale(job_id: int) -> None:

@@ -1,0 +1,94 @@
+"""Read what open jobs are still going to fetch of some series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from ingestion.domain.coverage import Ranges
+from ingestion.domain.ensuring import MOST_SLICES_BEYOND, OpenWork
+from ingestion.domain.spec import SeriesSpec
+from ingestion.domain.windows import Window
+
+# Jobs that nobody has stopped and that wait for no other job, the most urgent first.
+_JOBS_LOOKED_AT = 500
+_OPEN = """
+SELECT j.id FROM job j
+WHERE j.state IN ('queued', 'running') AND j.desired = 'run' AND j.workload = 'historical'
+  AND j.request IS NULL
+  AND NOT EXISTS (SELECT 1 FROM job b
+                  WHERE b.id = j.after_id AND b.state IN ('draft', 'queued', 'running', 'paused'))
+ORDER BY j.priority DESC, j.id DESC LIMIT %(jobs)s
+"""
+
+_SLICES = f"""
+SELECT s.job_id, s.series_id, lower(s."window"), upper(s."window")
+FROM ({_OPEN}) o
+CROSS JOIN unnest(%(ids)s::int[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+    AS g(series_id, starts, ends)
+JOIN slice s ON s.job_id = o.id AND s.series_id = g.series_id AND s.state IN ('ready', 'leased')
+    AND lower(s."window") < g.ends AND upper(s."window") > g.starts
+"""
+
+# Of a job that planning has not begun with, all that it means is still to come.
+_UNPLANNED = f"""
+SELECT j.id, e.one::text
+FROM job j JOIN ({_OPEN}) o ON o.id = j.id
+CROSS JOIN LATERAL jsonb_array_elements(j.spec->'series') AS e(one)
+WHERE j.state = 'queued' AND NOT j.planned AND j.plan_cursor IS NULL
+  AND (e.one->>'series_id')::int = ANY(%(ids)s)
+"""
+
+_SIZES = """
+SELECT j.id, j.priority,
+       CASE WHEN j.state = 'queued' AND NOT j.planned THEN (
+           SELECT sum(ceil(extract(epoch FROM (e.one->>'end')::timestamptz
+                                              - (e.one->>'start')::timestamptz)
+                           / (e.one->>'span_seconds')::float8))
+           FROM jsonb_array_elements(j.spec->'series') AS e(one))
+       ELSE (SELECT count(*) FROM (
+           SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state IN ('ready', 'leased')
+           LIMIT %(at_most)s + n.near) c)
+       END::int, n.near
+FROM unnest(%(jobs)s::bigint[], %(near)s::int[]) AS n(job_id, near) JOIN job j ON j.id = n.job_id
+"""
+
+
+def read_open_work(wanted: Mapping[int, Window]) -> list[OpenWork]:
+    """Return the open jobs that are to fetch something of the series, by id, near the windows."""
+    near: dict[int, dict[int, list[Window]]] = {}
+    with connection.cursor() as cursor:
+        values: dict[str, Any] = {
+            "jobs": _JOBS_LOOKED_AT,
+            "ids": list(wanted),
+            "starts": [window.start for window in wanted.values()],
+            "ends": [window.end for window in wanted.values()],
+        }
+        cursor.execute(_SLICES, values)
+        for job_id, series_id, start, end in cursor.fetchall():
+            near.setdefault(job_id, {}).setdefault(series_id, []).append(Window(start, end))
+        cursor.execute(_UNPLANNED, values)
+        for job_id, element in cursor.fetchall():
+            series = SeriesSpec.from_json(orjson.loads(element))
+            near.setdefault(job_id, {})[series.series_id] = series.meant()
+        cursor.execute(
+            _SIZES,
+            {
+                "at_most": MOST_SLICES_BEYOND + 1,
+                "jobs": list(near),
+                "near": [sum(map(len, of_job.values())) for of_job in near.values()],
+            },
+        )
+        return [
+            OpenWork(
+                job_id=job_id,
+                priority=priority,
+                slices=slices,
+                near=count,
+                windows={key: Ranges.of_windows(some) for key, some in near[job_id].items()},
+            )
+            for job_id, priority, slices, count in cursor.fetchall()
+        ]
