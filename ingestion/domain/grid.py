@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from datetime import UTC
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ingestion.domain.windows import DAY_US, MICROSECOND, from_us, to_us
+from ingestion.domain.windows import DAY_US, MICROSECOND
+from providers.instants import utc_offsets
 from providers.sessions import Sessions
 from providers.types import Anchor, Hours, Timeframe
 
@@ -161,7 +159,8 @@ def session_segments(
     starts, ends, owner = _trading_parts(sessions, hours=hours, anchor=anchor)
     closes = ends.copy()
     if anchor is Anchor.CLOCK:
-        floored = _floor_to_clock(starts, offsets=_utc_offsets(sessions)[owner], step=step)
+        offsets = utc_offsets(sessions.opens, sessions.tz)
+        floored = _floor_to_clock(starts, offsets=offsets[owner], step=step)
         # A bar that began in one part runs on into the next and is not begun again there.
         overlap = np.maximum(0, np.append(0, ends[:-1] - floored[1:]))
         runs_on = np.minimum(floored[1:] + step, ends[1:])
@@ -209,14 +208,3 @@ def _floor_to_clock(stamps: Stamps, *, offsets: Stamps, step: int) -> Stamps:
     """Round down to a full step of the venue's own clock, which may be half an hour off UTC."""
     local = stamps + offsets
     return local - local % step - offsets
-
-
-@functools.lru_cache(maxsize=64)
-def _utc_offsets(sessions: Sessions) -> Stamps:
-    """Return the venue's UTC offset in µs at each session's open."""
-    zone = ZoneInfo(sessions.tz)
-    offsets = (
-        to_us(from_us(opened).astimezone(zone).replace(tzinfo=UTC)) - opened
-        for opened in sessions.opens.tolist()
-    )
-    return np.fromiter(offsets, dtype=np.int64, count=len(sessions))

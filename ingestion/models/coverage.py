@@ -93,7 +93,11 @@ class MissingSession(models.Model):
 
 
 class VenueSession(models.Model):
-    """Keep a venue's sessions as rows, so that SQL can judge gaps as the planner does."""
+    """Keep a venue's sessions as rows, so that SQL can judge gaps as the planner does.
+
+    Nothing trades in `halts`, as in the break. `earliest_at` and `latest_at` bound the extended
+    hours; `utc_offset` is the venue's, in seconds, by which its clock is read at the open.
+    """
 
     pk = models.CompositePrimaryKey("venue", "label")
     venue = models.CharField(max_length=8)
@@ -102,6 +106,10 @@ class VenueSession(models.Model):
     closes_at = models.DateTimeField()
     break_start = models.DateTimeField(null=True)
     break_end = models.DateTimeField(null=True)
+    halts = TstzMultirangeField(db_default=RawSQL("'{}'::tstzmultirange", []))
+    earliest_at = models.DateTimeField()
+    latest_at = models.DateTimeField()
+    utc_offset = models.IntegerField(db_default=0)
 
     class Meta:
         db_table = "venue_session"

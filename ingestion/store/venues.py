@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
 from typing import Final
 
 import numpy as np
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from numpy.typing import NDArray
 
+from ingestion.domain.coverage import Ranges
 from ingestion.domain.windows import from_us
 from ingestion.store.calendar_overrides import read_revision
+from ingestion.store.ranges import multirange_text
 from providers.declared import current as declared
+from providers.instants import utc_offsets
 from providers.sessions import NO_BREAK, Sessions, Stamps
 
 _SECOND_US: Final = 1_000_000
@@ -20,7 +23,12 @@ _SECOND_US: Final = 1_000_000
 _FINGERPRINT: Final = """
 SELECT count(*), coalesce(sum(extract(epoch FROM opens_at)), 0)::int8,
        coalesce(sum(extract(epoch FROM closes_at)), 0)::int8,
-       coalesce(sum(extract(epoch FROM break_end) - extract(epoch FROM break_start)), 0)::int8
+       coalesce(sum(extract(epoch FROM break_end) - extract(epoch FROM break_start)), 0)::int8,
+       coalesce(sum((SELECT sum(extract(epoch FROM upper(h) - lower(h))) FROM unnest(halts) h))
+                FILTER (WHERE NOT isempty(halts)), 0)::int8,
+       coalesce(sum(extract(epoch FROM earliest_at)), 0)::int8,
+       coalesce(sum(extract(epoch FROM latest_at)), 0)::int8,
+       coalesce(sum(utc_offset), 0)::int8
   FROM venue_session WHERE venue = %s
 """
 
@@ -69,22 +77,35 @@ def _insert(cursor: CursorWrapper, sessions: Sessions) -> None:
     cursor.execute("DROP TABLE venue_session_stage")
 
 
-def _fingerprint(sessions: Sessions) -> tuple[int, int, int, int]:
+def _fingerprint(sessions: Sessions) -> tuple[int, ...]:
     def total(column: Stamps) -> int:
         return int((column // _SECOND_US).sum())
 
     broken = sessions.break_starts != NO_BREAK
     rest = sessions.break_ends - sessions.break_starts
-    return len(sessions), total(sessions.opens), total(sessions.closes), total(rest[broken])
+    starts, ends, _ = _halts(sessions)
+    return (
+        len(sessions),
+        total(sessions.opens),
+        total(sessions.closes),
+        total(rest[broken]),
+        total(ends - starts),
+        total(sessions.earliest),
+        total(sessions.latest),
+        int(_offsets(sessions).sum()),
+    )
 
 
-def _rows(
-    sessions: Sessions,
-) -> Iterator[tuple[str, date, datetime, datetime, datetime | None, datetime | None]]:
+def _rows(sessions: Sessions) -> Iterator[tuple[object, ...]]:
     columns = (sessions.labels, sessions.opens, sessions.closes)
     breaks = (sessions.break_starts, sessions.break_ends)
-    for label, opens, closes, pause, resume in zip(
-        *(column.tolist() for column in columns + breaks), strict=True
+    outer = (sessions.earliest, sessions.latest, _offsets(sessions))
+    starts, ends, owners = _halts(sessions)
+    halts: dict[int, list[tuple[int, int]]] = {}
+    for owner, start, end in zip(owners.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        halts.setdefault(owner, []).append((start, end))
+    for place, (label, opens, closes, pause, resume, earliest, latest, offset) in enumerate(
+        zip(*(column.tolist() for column in columns + breaks + outer), strict=True)
     ):
         yield (
             sessions.venue,
@@ -93,4 +114,20 @@ def _rows(
             from_us(closes),
             None if pause == NO_BREAK else from_us(pause),
             None if resume == NO_BREAK else from_us(resume),
+            multirange_text(Ranges.of(halts[place])) if place in halts else "{}",
+            from_us(earliest),
+            from_us(latest),
+            offset,
         )
+
+
+def _halts(sessions: Sessions) -> tuple[Stamps, Stamps, NDArray[np.intp]]:
+    """Return what pauses beside the breaks: starts, ends, and the row of each."""
+    starts, ends, owners = sessions.pauses()
+    beside = starts != sessions.break_starts[owners]
+    return starts[beside], ends[beside], owners[beside]
+
+
+def _offsets(sessions: Sessions) -> Stamps:
+    """Return the venue's UTC offset at each open, in seconds."""
+    return utc_offsets(sessions.opens, sessions.tz) // _SECOND_US

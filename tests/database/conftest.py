@@ -9,7 +9,7 @@ from pytest_django import DjangoDbBlocker
 from ingestion.calendars import sessions_for
 from ingestion.store.venues import ensure_venue_sessions
 
-VENUES = ("XNYS", "XTKS", "CMES")
+VENUES = ("XNYS", "XTKS", "CMES", "FX")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,9 +9,10 @@ import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.types.range import Range
 
 from ingestion.domain.windows import from_us
-from ingestion.models import Account, Instrument, Job, Series
+from ingestion.models import Account, Instrument, Job, ProviderSymbol, Series
 from ingestion.services.find_gaps import series_gaps
 from tests.protocol.scene import day, sql, value
 
@@ -22,23 +23,48 @@ Gap = tuple[datetime, datetime, int, str]
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 HOURS = 24 * 70
 SHAPES = [
-    ("XNYS", "1d"),
-    ("XNYS", "1w"),
-    ("XNYS", "1mo"),
-    ("XNYS", "30m"),
-    ("XTKS", "1h"),
-    ("XTKS", "1d"),
-    ("CMES", "1h"),
+    ("XNYS", "1d", "regular", "open"),
+    ("XNYS", "1w", "regular", "open"),
+    ("XNYS", "1mo", "regular", "open"),
+    ("XNYS", "30m", "regular", "open"),
+    ("XNYS", "30m", "extended", "open"),
+    ("XNYS", "1h", "extended", "clock"),
+    ("XNYS", "4h", "regular", "clock"),
+    ("XTKS", "1h", "regular", "clock"),
+    ("XTKS", "1d", "regular", "open"),
+    ("CMES", "1h", "regular", "open"),
+    ("FX", "4h", "regular", "clock"),
 ]
 
 
-def make(venue: str, timeframe: str, *, listed: date, delisted: date) -> int:
-    """Make the one series of AAA."""
+def make(
+    venue: str,
+    timeframe: str,
+    *,
+    listed: date,
+    delisted: date,
+    hours: str = "regular",
+    anchor: str = "open",
+    named: Sequence[tuple[date | None, date | None]] = (),
+) -> int:
+    """Make the one series of AAA; `named` are when the provider has a name for it, else always."""
     instrument = Instrument.objects.create(
         symbol="AAA", venue=venue, listed_from=listed, delisted_on=delisted
     )
+    for number, (first, end) in enumerate(named):
+        ProviderSymbol.objects.create(
+            provider="synthetic",
+            vendor_symbol=f"AAA{number}",
+            instrument=instrument,
+            valid=Range(first, end),
+        )
     made = Series.objects.create(
-        provider="synthetic", instrument=instrument, timeframe=timeframe, adjustment="raw"
+        provider="synthetic",
+        instrument=instrument,
+        timeframe=timeframe,
+        adjustment="raw",
+        hours=hours,
+        anchor=anchor,
     )
     return int(made.id)
 
@@ -48,10 +74,13 @@ def know(
     *,
     loaded: Sequence[Span] = (),
     proofs: Sequence[tuple[Span, str, int]] = (),
-    missing: Sequence[Span] = (),
+    missing: Sequence[tuple[Span, int]] = (),
     dead: Sequence[Span] = (),
 ) -> None:
-    """Write down what is known of a series; a proof is (span, reason, days that it still holds)."""
+    """Write down what is known of a series.
+
+    A proof is (span, reason, days that it still holds), a miss (span, how many looks agreed).
+    """
     text = ",".join(f"[{start.isoformat()},{end.isoformat()})" for start, end in loaded)
     sql("INSERT INTO coverage VALUES (%s, %s, NULL, now())", series_id, "{" + text + "}")
     for span, reason, good_for in proofs:
@@ -60,11 +89,11 @@ def know(
             " VALUES (%s, tstzrange(%s, %s), %s, 1, now() + make_interval(days => %s))",
             *(series_id, *span, reason, good_for),
         )
-    for span in missing:
+    for span, looks in missing:
         sql(
             'INSERT INTO missing_session (series_id, "window", looks, attempt_id)'
-            " VALUES (%s, tstzrange(%s, %s), 1, 1) ON CONFLICT DO NOTHING",
-            *(series_id, *span),
+            " VALUES (%s, tstzrange(%s, %s), %s, 1) ON CONFLICT DO NOTHING",
+            *(series_id, *span, looks),
         )
     account, _ = Account.objects.get_or_create(provider="synthetic")
     for span in dead:
@@ -75,6 +104,11 @@ def know(
             " VALUES (%s, %s, %s, tstzrange(%s, %s), 'dead', 5, 0, false, 0, 'X', 'x')",
             *(job.id, series_id, account.id, *span),
         )
+
+
+def date_of(days: int) -> date:
+    """Return the date so many days after the beginning."""
+    return (BEGIN + timedelta(days=days)).date()
 
 
 def by_sql(timeframe: str) -> list[Gap]:
@@ -115,35 +149,47 @@ proven = st.lists(
 )
 
 
-@pytest.mark.parametrize(("venue", "timeframe"), SHAPES)
+looked = st.lists(
+    st.tuples(spans.filter(bool).map(lambda some: some[0]), st.integers(0, 1)), max_size=4
+)
+
+
+@pytest.mark.parametrize(("venue", "timeframe", "hours", "anchor"), SHAPES)
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     listed=st.integers(0, 20),
     delisted=st.integers(30, 75),
+    renamed=st.none() | st.tuples(st.integers(5, 40), st.integers(1, 30)),
     loaded=spans,
     proofs=proven,
-    missing=spans,
+    missing=looked,
     dead=spans,
 )
 def test_sql_and_python_agree(
     venue: str,
     timeframe: str,
+    hours: str,
+    anchor: str,
     listed: int,
     delisted: int,
+    renamed: tuple[int, int] | None,
     loaded: list[Span],
     proofs: list[tuple[Span, str, int]],
-    missing: list[Span],
+    missing: list[tuple[Span, int]],
     dead: list[Span],
 ) -> None:
-    """Whatever is known, however it is cut and whenever it was listed: start, end, count, kind."""
+    """Whatever is known, however cut, whenever listed and named: start, end, count and kind."""
     with transaction.atomic():
         series_id = make(
             venue,
             timeframe,
-            listed=(BEGIN + timedelta(days=listed)).date(),
-            delisted=(BEGIN + timedelta(days=delisted)).date(),
+            hours=hours,
+            anchor=anchor,
+            listed=date_of(listed),
+            delisted=date_of(delisted),
+            named=[(None, date_of(renamed[0])), (date_of(sum(renamed)), None)] if renamed else [],
         )
         know(series_id, loaded=loaded, proofs=proofs, missing=missing, dead=dead)
         assert by_sql(timeframe) == by_python(series_id)

@@ -88,7 +88,12 @@ def _rows(db: None) -> None:
     )
     MissingSession.objects.create(series=series, window=WINDOW, attempt_id=1)
     VenueSession.objects.create(
-        venue="TEST", label=T.date(), opens_at=T, closes_at=T + timedelta(hours=1)
+        venue="TEST",
+        label=T.date(),
+        opens_at=T,
+        closes_at=T + timedelta(hours=1),
+        earliest_at=T,
+        latest_at=T + timedelta(hours=1),
     )
     definition = JobDefinition.objects.create(
         name="daily", symbols=["AAA"], timeframe="1d", history_start=T.date(), providers=["yahoo"]
