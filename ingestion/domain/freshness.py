@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,13 +52,25 @@ class Closings:
         index = int(np.searchsorted(self.closes, after_us - target_us, side="right"))
         return int(self.closes[index]) + target_us if index < len(self) else None
 
-    def places(self, labels: Sequence[int]) -> dict[int, int]:
-        """Return where each of these labels stands; those that are no session are absent."""
-        found = np.searchsorted(self.labels, np.asarray(labels, np.int64))
+    def take(self, rows: Sequence[int]) -> Closings:
+        """Select sessions by position."""
+        chosen = np.asarray(rows, np.intp)
+        return Closings(
+            self.labels[chosen], self.closes[chosen], self.starts[chosen], self.ends[chosen]
+        )
+
+    def places(self, labels: Mapping[int, int]) -> dict[int, int]:
+        """Return where the session of each of these labels stands; what is none is absent.
+
+        Both map from whatever key the caller knows them by.
+        """
+        if not labels or not len(self):
+            return {}
+        asked = np.fromiter(labels.values(), np.int64, len(labels))
+        found = np.minimum(np.searchsorted(self.labels, asked), len(self) - 1)
+        hit = self.labels[found] == asked
         return {
-            label: int(place)
-            for label, place in zip(labels, found, strict=True)
-            if place < len(self) and self.labels[place] == label
+            key: int(place) for key, place, is_one in zip(labels, found, hit, strict=True) if is_one
         }
 
 

@@ -100,12 +100,14 @@ WHERE schedule.id = w.id
 
 _GATHERED: Final = f"""
 WITH waiting AS MATERIALIZED (
-    SELECT m.id AS match_id, m.schedule_id, s.id, s.symbols, s."window", d.symbols AS wanted
+    SELECT m.id AS match_id, m.schedule_id, d.id AS definition_id, s.id, s.symbols, s."window"
     {_WAITING} AND m.schedule_id = ANY(%(ids)s)
 ), named AS (
-    SELECT schedule_id, array_agg(symbol ORDER BY symbol) AS symbols
-    FROM (SELECT DISTINCT schedule_id, symbol, wanted FROM waiting, unnest(symbols) symbol) n
-    WHERE symbol = ANY(wanted) GROUP BY schedule_id
+    SELECT n.schedule_id, array_agg(n.symbol ORDER BY n.symbol) AS symbols
+    FROM (SELECT DISTINCT schedule_id, definition_id, symbol
+          FROM waiting, unnest(symbols) symbol) n
+    JOIN job_definition d ON d.id = n.definition_id AND n.symbol = ANY(d.symbols)
+    GROUP BY n.schedule_id
 )
 SELECT w.schedule_id, bool_or(cardinality(w.symbols) = 0), max(n.symbols),
        bool_or(w."window" IS NULL), min(lower(w."window")), max(upper(w."window")),

@@ -107,9 +107,7 @@ def test_a_storm_gathers_into_one_start_in_few_statements(
     symbols = [f"S{n:03d}" for n in range(300)]
     schedule = listen(define("all", *symbols), "gap")
     storm = [
-        NewSignal(
-            "gap", symbols=(symbols[n % 200], "STRANGER"), window=DAY if n % 2 else NEXT_DAY
-        )
+        NewSignal("gap", symbols=(symbols[n % 200], "STRANGER"), window=DAY if n % 2 else NEXT_DAY)
         for n in range(1_000)
     ]
     with django_assert_max_num_queries(5):
