@@ -23,7 +23,7 @@ COLUMNS: Final = ("venue", "session", "kind", "opens", "closes", "reason")
 _ALSO_EXPORTED: Final = ("declared_by", "declared_at", "source")
 _REQUIRED: Final = ("venue", "session", "kind", "reason")
 _TABLE: Final = "override"
-_HOUR: Final = re.compile(r"(?:(?P<days>[+-]1)\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
+_HOUR: Final = re.compile(r"(?:(?P<days>[+-]1)\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::00)?")
 _FURTHEST: Final = timedelta(days=1)
 
 
@@ -146,9 +146,10 @@ def toml_lines(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
 def _quoted(text: str) -> str:
     """Spell a basic string of TOML."""
     plain = {'"': '\\"', "\\": "\\\\"}
-    return '"%s"' % "".join(
+    spelled = (
         plain.get(one) or (one if one.isprintable() else f"\\U{ord(one):08x}") for one in text
     )
+    return f'"{"".join(spelled)}"'
 
 
 def _instant(statement: Statement, field: str, *, tz: str) -> datetime | None:
