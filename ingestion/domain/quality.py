@@ -181,7 +181,7 @@ def _reason_codes(
         Reason.OFF_GRID: ~expectation.on_grid(ts),
     }
     if not clean.all():
-        faults |= _value_faults(bars, allow_negative_prices=allow_negative_prices)
+        faults |= value_faults(bars, allow_negative_prices=allow_negative_prices)
     codes = np.zeros(len(bars), np.uint8)
     for code, reason in reversed(list(enumerate(_REASONS, start=1))):
         if reason in faults and (strict or reason in _UNSTORABLE):
@@ -204,7 +204,8 @@ def _outside_hours(
     return elsewhere
 
 
-def _value_faults(bars: Bars, *, allow_negative_prices: bool) -> dict[Reason, Mask]:
+def value_faults(bars: Bars, *, allow_negative_prices: bool) -> dict[Reason, Mask]:
+    """Tell, by reason, which rows cannot be bars whatever their stamps."""
     prices = np.stack((bars.open, bars.high, bars.low, bars.close))
     absent = np.isnan(prices)
     others = np.stack((bars.volume, bars.vwap))

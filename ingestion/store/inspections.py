@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import connection
 
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.windows import Window
+from ingestion.store import bar_reads
 from ingestion.store.ranges import multirange_text, to_ranges
+from ingestion.store.series_reads import SeriesRow
+from providers.bars import Bars
 
 # Of several windows of one series a statement may insert only one row.
 _QUEUE = """
@@ -52,16 +56,47 @@ ON CONFLICT (series_id) DO UPDATE SET pending = inspection.pending + excluded.pe
 # A row's version tells whether anybody added to it since it was read, also what it held already.
 _OLDEST = """
 SELECT series_id, pending, xmin::text FROM inspection
-WHERE series_id <> ALL(%s) ORDER BY since LIMIT 1
+WHERE since <= clock_timestamp() - make_interval(secs => %s) AND series_id <> ALL(%s)
+ORDER BY since LIMIT 1
 """
 
 _STRIKE = """
-WITH struck AS (
-    UPDATE inspection SET pending = pending - %(seen)s::tstzmultirange
-    WHERE series_id = %(series_id)s AND xmin::text = %(version)s
-    RETURNING series_id, pending)
-SELECT isempty(pending) FROM struck
+UPDATE inspection SET pending = pending - %(seen)s::tstzmultirange
+WHERE series_id = %(series_id)s AND xmin::text = %(version)s
+RETURNING isempty(pending), xmin::text
 """
+
+_PUT_OFF = """
+UPDATE inspection SET since = clock_timestamp() + interval '1 hour' WHERE series_id = %s
+"""
+
+# One inspector at a time: looking is heavy, and nobody waits for it.
+_LOCK_CLASS, _LOCK = 7306, 0
+
+# The slices of a backfill come one by one; after this long several are looked at together.
+SETTLES = timedelta(seconds=20)
+
+# Whoever is about to ask will fill what nobody asked for yet.
+_AWAITED = """
+SELECT coalesce(range_agg("window"), '{}') FROM slice
+WHERE series_id = %s AND state IN ('ready', 'leased')
+"""
+
+# A venue that stands still as a whole is no fault of one series.
+_WITNESSES = """
+SELECT count(*), count(*) FILTER (WHERE moved)
+FROM (SELECT s.id FROM series s JOIN instrument i ON i.id = s.instrument_id
+      WHERE i.venue = %(venue)s AND s.timeframe = %(timeframe)s AND s.id <> %(series_id)s
+        AND s.instrument_id <> %(instrument_id)s
+      ORDER BY s.id LIMIT %(most)s) other
+CROSS JOIN LATERAL (
+    SELECT min(b.close) < max(b.close) AS moved FROM bar b
+    WHERE b.series_id = other.id AND b.ts >= %(start)s AND b.ts < %(end)s) seen
+WHERE seen.moved IS NOT NULL
+"""
+_MOST_WITNESSES = 20
+
+_COLUMNS = ("open", "high", "low", "close", "volume", "final")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +139,95 @@ def queue_all(series_ids: Collection[int]) -> int:
         return int(cursor.rowcount)
 
 
-def oldest(*, besides: Collection[int] = ()) -> Pending | None:
-    """Return what has waited longest, of other series than `besides`; None where nothing waits."""
+def oldest(*, besides: Collection[int] = (), settled: timedelta = SETTLES) -> Pending | None:
+    """Return what has waited longest, and at least so long; None where nothing has.
+
+    Series in `besides` are passed over.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_OLDEST, [sorted(besides)])
+        cursor.execute(_OLDEST, [settled.total_seconds(), sorted(besides)])
         row = cursor.fetchone()
     return Pending(row[0], to_ranges(row[1]), row[2]) if row else None
 
 
-def is_anything_pending() -> bool:
-    """Tell whether the checks have something to look at."""
+def is_due() -> bool:
+    """Tell whether something has waited long enough to be looked at."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM inspection)")
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM inspection"
+            " WHERE since <= clock_timestamp() - make_interval(secs => %s))",
+            [SETTLES.total_seconds()],
+        )
         return bool(cursor.fetchone()[0])
 
 
-def strike(pending: Pending, *, seen: Ranges) -> bool:
-    """Take off what was inspected; return False where more was queued meanwhile.
+def try_to_be_alone() -> bool:
+    """Take the one inspector's place until the transaction ends; False where somebody has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCK_CLASS, _LOCK])
+        return bool(cursor.fetchone()[0])
 
-    In that case nothing is taken off: what was queued may lie inside what was seen.
+
+def awaited(series_id: int) -> Ranges:
+    """Return the windows of a series that slices are still to fetch."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AWAITED, [series_id])
+        return to_ranges(cursor.fetchone()[0])
+
+
+def witnesses(series: SeriesRow, window: Window) -> tuple[int, int]:
+    """Return how many other series of the venue have bars in a window, and how many of them moved.
+
+    Looks at twenty at most, of the same timeframe and other instruments.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            _STRIKE,
+            _WITNESSES,
             {
-                "series_id": pending.series_id,
-                "version": pending.version,
-                "seen": multirange_text(seen),
+                "venue": series.venue,
+                "timeframe": series.timeframe.value,
+                "series_id": series.id,
+                "instrument_id": series.instrument_id,
+                "start": window.start,
+                "end": window.end,
+                "most": _MOST_WITNESSES,
             },
         )
+        seen, moved = cursor.fetchone()
+        return int(seen), int(moved)
+
+
+def strike(series_id: int, *, seen: Ranges, version: str) -> str | None:
+    """Take off what was inspected; return the row's new version, or None where it is not ours.
+
+    Where more was queued meanwhile nothing is taken off: it may lie inside what was seen.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STRIKE, {"series_id": series_id, "version": version, "seen": multirange_text(seen)}
+        )
         row = cursor.fetchone()
-        if row and row[0]:
-            cursor.execute("DELETE FROM inspection WHERE series_id = %s", [pending.series_id])
-    return row is not None
+        if row is None:
+            return None
+        if row[0]:
+            cursor.execute("DELETE FROM inspection WHERE series_id = %s", [series_id])
+    return str(row[1])
+
+
+def put_off(series_id: int) -> None:
+    """Let what cannot be inspected wait for an hour."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PUT_OFF, [series_id])
+
+
+# A walk along the key, of which the planner is not sure while statistics are young.
+_WALK = "SET LOCAL enable_sort = off; SET LOCAL jit = off"
+
+
+def read_stored(series_id: int, *, start: datetime, end: datetime) -> Bars:
+    """Read the bars of a series stamped in [start, end), in the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WALK)
+    return bar_reads.read_bars(
+        connection.connection, series_id, start=start, end=end, columns=_COLUMNS
+    )
