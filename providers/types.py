@@ -161,7 +161,8 @@ class Page:
     committed before the last one. `proven_until` is the exclusive stamp up to which silence means
     "no bar"; None means up to the end of the query. `raw_row(i)` returns row i as the provider
     sent it, JSON-serialisable, for the quarantine. `actions` are the corporate actions with an
-    ex-date inside the query's window, where the provider sends them along.
+    ex-date inside the query's window, where the provider sends them along. `drift` says in a few
+    sentences which fields of the payload the adapter does not know, or knows and misses.
     """
 
     bars: Bars
@@ -172,3 +173,4 @@ class Page:
     payload_sha: str
     payload_bytes: int
     actions: tuple[CorporateAction, ...] = ()
+    drift: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ingestion.domain.quality import DEFAULT_MAX_BAD_FRACTION
@@ -67,6 +67,8 @@ class Fetched:
     `resume_from` is set where the slice was given back in mid-pagination: everything before it is
     complete. `proven_until_us` is how far silence means "no bar". `outside_hours` counts sound rows
     of a part of the day that the series does not hold; `actions` came along with the bars.
+    `beside` are bars next to the window, asked for to be compared and never written; `drift` says
+    in sentences how the payload differs from what its adapter knows.
     """
 
     claimed: Claimed
@@ -81,6 +83,8 @@ class Fetched:
     tally: Tally
     outside_hours: int = 0
     actions: tuple[CorporateAction, ...] = ()
+    beside: Bars = field(default_factory=Bars.empty)
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,12 @@ def fetch_slice(
     rules: QualityRules,
     permit: tuple[float, float],
     stopped: Callable[[int], bool],
+    asked: Window | None = None,
 ) -> Fetched | Failed | Yielded:
-    """Fetch a claimed slice; `permit` is its first, (earliest, latest) in monotonic seconds."""
+    """Fetch a claimed slice; `permit` is its first, (earliest, latest) in monotonic seconds.
+
+    `asked` is a window around the slice's own whose further bars are only compared.
+    """
     # The answers' bytes count as in flight until validation has let go of them.
     with access.bytes_in_flight.hold():
         return _fetch_and_validate(
@@ -136,6 +144,7 @@ def fetch_slice(
             rules=rules,
             permit=permit,
             stopped=stopped,
+            asked=asked or Window(claimed.start, claimed.end),
         )
 
 
@@ -148,9 +157,10 @@ def _fetch_and_validate(
     rules: QualityRules,
     permit: tuple[float, float],
     stopped: Callable[[int], bool],
+    asked: Window,
 ) -> Fetched | Failed | Yielded:
     tally = Tally(adapter_version=access.adapter.version)
-    query = facts.query(claimed.start, claimed.end)
+    query = replace(facts.query(claimed.start, claimed.end), start=asked.start, end=asked.end)
     try:
         pages, resume_from = _fetch_pages(
             query,
@@ -168,6 +178,8 @@ def _fetch_and_validate(
     except Exception as error:  # noqa: BLE001 an unknown exception is a bug, recorded with its trace
         return Failed(claimed, facts, error, sent_at=tally.begun_at, tally=tally)
     crash_point("fetch.after_response", subject=f"{facts.symbol}@{claimed.start:%Y-%m-%d}")
+    if resume_from and resume_from >= claimed.end:
+        resume_from = None  # only bars to compare are lacking
     end = resume_from or claimed.end
     if end <= claimed.start:
         return Yielded(claimed, facts, tally, seconds=0.0)
@@ -176,6 +188,7 @@ def _fetch_and_validate(
         facts,
         pages,
         window=Window(claimed.start, end),
+        asked=asked if resume_from is None else Window(asked.start, end),
         resume_from=resume_from,
         access=access,
         rules=rules,
@@ -287,6 +300,7 @@ def _validate(
     pages: list[Page],
     *,
     window: Window,
+    asked: Window,
     resume_from: datetime | None,
     access: Access,
     rules: QualityRules,
@@ -301,6 +315,7 @@ def _validate(
         minimum_bars=rules.minimum_bars,
         max_bad_fraction=rules.max_bad_fraction,
         strict=claimed.validate,
+        asked=asked,
     )
     if answer.failed:
         return Failed(
@@ -329,4 +344,6 @@ def _validate(
         tally=tally,
         outside_hours=answer.outside_hours,
         actions=tuple(action for page in pages for action in page.actions),
+        beside=answer.beside,
+        drift=tuple(dict.fromkeys(sentence for page in pages for sentence in page.drift)),
     )

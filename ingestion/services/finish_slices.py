@@ -8,16 +8,21 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from ingestion.domain.basis import Rebase
 from ingestion.domain.states import AttemptOutcome
 from ingestion.domain.windows import from_us
 from ingestion.services.build_attempt import build_attempt, build_refused
 from ingestion.services.fetch_slice import Fetched, Tally
 from ingestion.services.judge_finish import judge_finish
+from ingestion.services.keep_basis import basis_evidence, part_rebased, supersede
+from ingestion.services.note_drift import note_drift
+from ingestion.services.note_vanished import note_vanished, vanished_bars
 from ingestion.store import attempts, checkpoints, slices
 from ingestion.store.actions import StatedActions, record_actions
 from ingestion.store.bars import SeriesBars, WriteCounts, lock_series, write_bars
 from ingestion.store.claim import Claimed
 from ingestion.store.crashpoints import crash_point
+from ingestion.store.inspections import queue_windows
 from ingestion.store.outbox import Committed, enqueue
 
 
@@ -42,13 +47,19 @@ def finish_slices(fetched: Sequence[Fetched], *, account_id: int, executor_id: U
     with transaction.atomic():
         owned_ids = slices.finish_slices([_finished(one) for one in fetched])
         owned = [one for one in fetched if one.claimed.slice_id in owned_ids]
-        counts = _store(owned, account_id=account_id, executor_id=executor_id) if owned else []
+        parted = part_rebased(owned)
+        sound = parted.sound
+        counts = _store(sound, account_id=account_id, executor_id=executor_id) if sound else []
+        _set_aside(parted.rebased, account_id=account_id, executor_id=executor_id)
+        note_drift(owned)
+        # The last rows to lock: of inspections.
+        queue_windows((one.claimed.series_id, one.window) for one in sound)
         crash_point("finish.before_commit")
     crash_point("finish.after_commit")
     return Finish(
         slices=len(owned),
         fenced=len(fetched) - len(owned),
-        rows=sum(len(one.bars) for one in owned),
+        rows=sum(len(one.bars) for one in sound),
         inserted=sum(one.inserted for one in counts),
         unchanged=sum(one.unchanged for one in counts),
         revised=sum(one.revised for one in counts),
@@ -85,6 +96,36 @@ def finish_covered(claimed: Sequence[Claimed], *, account_id: int, executor_id: 
     return len(mine)
 
 
+def _set_aside(
+    rebased: Sequence[tuple[Fetched, Rebase]], *, account_id: int, executor_id: UUID
+) -> None:
+    """Close slices on another basis without a row of theirs, and have their series repaired."""
+    if not rebased:
+        return
+    numbers = attempts.next_attempt_ids(len(rebased))
+    attempts.insert_attempts(
+        [
+            replace(
+                build_attempt(
+                    one.claimed,
+                    one.tally,
+                    attempt_id=number,
+                    account_id=account_id,
+                    executor_id=executor_id,
+                    outcome=AttemptOutcome.SUPERSEDED,
+                ),
+                rows_in=one.rows_in,
+                detail={"rebased": basis_evidence(seen)},
+            )
+            for (one, seen), number in zip(rebased, numbers, strict=True)
+        ]
+    )
+    supersede(
+        rebased,
+        {one.claimed.slice_id: number for (one, _), number in zip(rebased, numbers, strict=True)},
+    )
+
+
 def _finished(one: Fetched) -> slices.Finished:
     return slices.Finished(
         slice_id=one.claimed.slice_id,
@@ -111,14 +152,22 @@ def _store(owned: Sequence[Fetched], *, account_id: int, executor_id: UUID) -> l
         ],
     )
     crash_point("finish.after_bars")
+    gone = [vanished_bars(one, count) for one, count in zip(owned, counts, strict=True)]
     judge_finish(owned, numbers)
     record_actions([_stated(one, number) for one, number in zip(owned, numbers, strict=True)])
     enqueue([_committed(one, number) for one, number in zip(owned, numbers, strict=True)])
     checkpoints.advance((one.claimed.job_id, one.claimed.series_id) for one in owned)
     attempts.insert_attempts(
         [
-            _attempt(one, number, count, account_id=account_id, executor_id=executor_id)
-            for one, number, count in zip(owned, numbers, counts, strict=True)
+            _attempt(
+                one,
+                number,
+                count,
+                vanished=len(lost),
+                account_id=account_id,
+                executor_id=executor_id,
+            )
+            for one, number, count, lost in zip(owned, numbers, counts, gone, strict=True)
         ]
     )
     attempts.insert_refused(
@@ -130,6 +179,7 @@ def _store(owned: Sequence[Fetched], *, account_id: int, executor_id: UUID) -> l
             )
         ]
     )
+    note_vanished(owned, gone, numbers)
     return counts
 
 
@@ -154,7 +204,13 @@ def _committed(one: Fetched, number: int) -> Committed:
 
 
 def _attempt(
-    one: Fetched, number: int, count: WriteCounts, *, account_id: int, executor_id: UUID
+    one: Fetched,
+    number: int,
+    count: WriteCounts,
+    *,
+    vanished: int,
+    account_id: int,
+    executor_id: UUID,
 ) -> attempts.AttemptRecord:
     begun = build_attempt(
         one.claimed,
@@ -171,7 +227,7 @@ def _attempt(
         inserted=count.inserted,
         unchanged=count.unchanged,
         revised=count.revised,
-        vanished=count.vanished if one.claimed.refetch else 0,
+        vanished=vanished,
         quarantined=len(one.refused),
         detail={**begun.detail, **{name: n for name, n in noted.items() if n}},
     )

@@ -19,16 +19,20 @@ def reset_state(*, series_ids: Sequence[int], actor: Actor, reason: str = "") ->
     """
     with transaction.atomic():
         found = [one.id for one in series_reads.select_series(ids=set(series_ids))]
-        if not found:
-            return 0
-        lock_series(connection, found)
-        coverage.doubt_loaded(found)
-        absences.forget_absences(found)
-        audit.record_each(
-            actor=actor,
-            action="series.reset",
-            object_type="series",
-            object_ids=sorted(found),
-            reason=reason,
-        )
+        if found:
+            lock_series(connection, found)
+            doubt_series(found, actor=actor, reason=reason)
     return len(found)
+
+
+def doubt_series(series_ids: Sequence[int], *, actor: Actor, reason: str) -> None:
+    """Do so in the transaction of a caller who has locked the series."""
+    coverage.doubt_loaded(series_ids)
+    absences.forget_absences(series_ids)
+    audit.record_each(
+        actor=actor,
+        action="series.reset",
+        object_type="series",
+        object_ids=sorted(series_ids),
+        reason=reason,
+    )

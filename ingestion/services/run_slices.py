@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from ingestion.domain.windows import from_us
 from ingestion.services.commit_results import Committer
 from ingestion.services.fetch_slice import (
     Access,
@@ -25,6 +26,7 @@ from ingestion.services.fetch_slice import (
     Yielded,
     fetch_slice,
 )
+from ingestion.services.find_overlaps import find_overlaps
 from ingestion.services.heart import Heart
 from ingestion.services.permits import PermitDesk, permit_at
 from ingestion.store import budgets, leases
@@ -213,6 +215,9 @@ class _Run:
         if unknown:
             self._facts.update(load_facts(unknown))
         clock = read_clock()
+        asked = find_overlaps(
+            todo, self._facts, adapter=self._access.adapter, now=from_us(clock.now_us)
+        )
         for one in todo:
             future = self._pool.submit(
                 fetch_slice,
@@ -223,6 +228,7 @@ class _Run:
                 rules=self._rules,
                 permit=permit_at(one.send_us, clock=clock),
                 stopped=self._heart.is_stopped,
+                asked=asked.get(one.slice_id),
             )
             self._out[future] = one
 

@@ -16,6 +16,7 @@ from ingestion.domain.states import (
     Settlement,
     next_state,
 )
+from ingestion.services.resolve_findings import resolve_findings
 from ingestion.store import attempts, checkpoints, jobs, slices
 from ingestion.store.crashpoints import crash_point
 
@@ -43,7 +44,14 @@ def settle_locked(job: jobs.JobRow, *, actor: Actor) -> JobState:
     )
     if settlement.state is not job.state:
         _enter(job, settlement, actor=actor)
+        if settlement.state.is_final:
+            resolve_findings(job.job_id)
     return settlement.state
+
+
+def _lacks(job: jobs.JobRow) -> bool:
+    """Tell whether a job whose slices are all settled has left something for another time."""
+    return slices.has_given_up(job.job_id) or jobs.has_missing_sessions(job.spec)
 
 
 def _release(job: jobs.JobRow) -> None:
@@ -73,7 +81,7 @@ def _enter(job: jobs.JobRow, settlement: Settlement, *, actor: Actor) -> None:
     match settlement.state:
         case JobState.COMPLETED:
             outcome = settlement.outcome
-            if outcome is Outcome.COMPLETE and jobs.has_missing_sessions(job.spec):
+            if outcome is Outcome.COMPLETE and _lacks(job):
                 outcome = Outcome.PARTIAL
             checkpoints.close(job.job_id, job.spec.windows())
             jobs.move(job, JobState.COMPLETED, actor=actor, outcome=outcome)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingestion.calendars import expectation_for
 from ingestion.domain.expectation import Expectation
@@ -30,12 +31,14 @@ class Refused:
 class Answer:
     """Hold what became of the rows of an answer.
 
-    `outside_hours` counts sound rows of a part of the day that the series does not hold,
+    `outside_hours` counts sound rows of a part of the day that the series does not hold, `beside`
+    are the bars next to the window that came along with it, as they came, to be compared.
     `proven_until_us` is how far silence means "no bar". `failed` says why nothing may be stored;
     None where it may.
     """
 
     bars: Bars
+    beside: Bars
     refused: tuple[Refused, ...]
     rows_in: int
     collapsed: int
@@ -54,9 +57,15 @@ def validate_answer(
     minimum_bars: int,
     max_bad_fraction: float,
     strict: bool,
+    asked: Window,
 ) -> Answer:
-    """Validate all pages together; `as_of_us` is when they were asked for, by PostgreSQL."""
-    bars = _without_noise(Bars.concat([page.bars for page in pages]), facts)
+    """Validate all pages together; `as_of_us` is when they were asked for, by PostgreSQL.
+
+    What came of `asked` beside the window is no part of the answer.
+    """
+    sent = _without_noise(Bars.concat([page.bars for page in pages]), facts)
+    own = _own_rows(sent, window=window, asked=asked)
+    bars = sent if own is None else sent.take(own)
     expectation = _expectation(facts, facts.hours)
     verdict = validate(
         bars,
@@ -73,7 +82,8 @@ def validate_answer(
     )
     return Answer(
         bars=verdict.good,
-        refused=_refused(pages, bars, verdict),
+        beside=Bars.empty() if own is None else _ascending(sent.take(~own)),
+        refused=_refused(pages, sent, verdict, own=own),
         rows_in=len(bars),
         collapsed=verdict.collapsed,
         outside_hours=verdict.outside_hours,
@@ -86,6 +96,21 @@ def validate_answer(
         ),
         failed=verdict.failed,
     )
+
+
+def _own_rows(sent: Bars, *, window: Window, asked: Window) -> NDArray[np.bool_] | None:
+    """Tell which rows are not just beside the window; None where no further rows were asked for."""
+    if asked == window:
+        return None
+    before = (sent.ts >= asked.start_us) & (sent.ts < window.start_us)
+    after = (sent.ts >= window.end_us) & (sent.ts < asked.end_us)
+    return ~(before | after)
+
+
+def _ascending(bars: Bars) -> Bars:
+    """Return bars by stamp, of repeated ones the first."""
+    _, rows = np.unique(bars.ts, return_index=True)
+    return bars.take(rows)
 
 
 def _expectation(facts: SeriesFacts, hours: Hours) -> Expectation:
@@ -119,17 +144,21 @@ def _proven_until(
         else:
             open_units = units.starts[expectation.bar_ends(units.starts) > settled_us]
             limits.extend(int(start) for start in open_units[:1])
-    return min(limits, default=None)
+    # What is asked for beside the window may be all that came before a truncation.
+    return max(window.start_us, min(limits)) if limits else None
 
 
-def _refused(pages: Sequence[Page], bars: Bars, verdict: Verdict) -> tuple[Refused, ...]:
+def _refused(
+    pages: Sequence[Page], sent: Bars, verdict: Verdict, *, own: NDArray[np.bool_] | None
+) -> tuple[Refused, ...]:
     """Pair refused rows with what the provider sent."""
     if not len(verdict.bad_rows):
         return ()
+    bad = verdict.bad_rows if own is None else np.flatnonzero(own)[verdict.bad_rows]
     rows: list[Refused] = []
-    for row, reason in zip(verdict.bad_rows.tolist(), verdict.reasons, strict=True):
+    for row, reason in zip(bad.tolist(), verdict.reasons, strict=True):
         page, index = _locate(pages, row)
-        stamp = int(bars.ts[row])
+        stamp = int(sent.ts[row])
         rows.append(
             Refused(
                 ts_us=stamp if reason != "bad_stamp" else None,

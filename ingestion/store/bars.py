@@ -11,7 +11,7 @@ two calls for one series never miss each other's rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,6 +73,7 @@ __all__ = [
     "WriteContended",
     "WriteCounts",
     "lock_series",
+    "withdraw_bars",
     "write_bars",
 ]
 
@@ -158,6 +159,18 @@ ON CONFLICT (series_id, ts, sequence) DO UPDATE SET
     known_from = greatest(excluded.known_from, b.known_from + interval '1 microsecond')
 """
 
+_WITHDRAW = f"""
+WITH gone AS (
+    DELETE FROM bar b
+    WHERE b.series_id = %(series)s AND b.ts = ANY(%(stamps)s::timestamptz[])
+      AND b.ts BETWEEN %(first)s AND %(last)s
+    RETURNING {", ".join(f"b.{name}" for name in _COLUMNS)}
+)
+INSERT INTO bar_revision ({", ".join(_COLUMNS)}, known_to)
+SELECT {", ".join(_COLUMNS)}, greatest(%(known_to)s, known_from + interval '1 microsecond')
+FROM gone
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class WriteCounts:
@@ -168,13 +181,14 @@ class WriteCounts:
     replaced or became final in place, and forming bars of a stamp that is final already, which
     are ignored. So over all batches ever written, the sum of `inserted` is the number of bars and
     the sum of `revised` the number of revisions. `vanished` are stored final bars inside the
-    window that the batch does not have; they stay.
+    window that the batch does not have, stamped `vanished_ts`; they stay.
     """
 
     inserted: int
     unchanged: int
     revised: int
     vanished: int
+    vanished_ts: Keys = field(default_factory=lambda: np.empty(0, np.int64), compare=False)
 
 
 class WriteContended(RuntimeError):
@@ -211,6 +225,26 @@ def write_bars(connection: BaseDatabaseWrapper, batches: Sequence[SeriesBars]) -
         written = _write_round(connection, windows, incoming, known_from=known_from)
         counts.update(zip(places, written, strict=True))
     return [counts[place] for place in range(len(batches))]
+
+
+def withdraw_bars(connection: BaseDatabaseWrapper, series_id: int, stamps: Sequence[int]) -> int:
+    """Take bars out of the table, in the caller's transaction; return how many there were.
+
+    They stay readable as of any earlier moment: each goes to `bar_revision`, known until now.
+    """
+    known_to = lock_series(connection, [series_id])
+    with connection.wrap_database_errors, _cursor(connection) as cursor:
+        cursor.execute(
+            _WITHDRAW,
+            {
+                "series": series_id,
+                "stamps": encode_array(TIMESTAMPTZ, np.array(sorted(stamps), np.int64)),
+                "first": from_us(min(stamps)),
+                "last": from_us(max(stamps)),
+                "known_to": known_to,
+            },
+        )
+        return int(cursor.rowcount)
 
 
 def lock_series(connection: BaseDatabaseWrapper, series_ids: Sequence[int]) -> datetime:
@@ -377,6 +411,7 @@ def _count(incoming: BarTable, difference: Difference, *, batches: int) -> list[
             unchanged=known[i] - revised[i],
             revised=revised[i],
             vanished=vanished[i],
+            vanished_ts=difference.vanished_ts[difference.vanished == i],
         )
         for i in range(batches)
     ]

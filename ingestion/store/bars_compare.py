@@ -101,7 +101,8 @@ class BarTable:
 class Difference:
     """Hold, as rows of the incoming table, what is new and what replaces a stored version.
 
-    The remaining arrays hold the batch of each revised, known and vanished row.
+    The remaining arrays hold the batch of each revised, known and vanished row, and the stamps of
+    the vanished ones.
     """
 
     new: Rows
@@ -109,6 +110,7 @@ class Difference:
     revised: BatchNumbers
     known: BatchNumbers
     vanished: BatchNumbers
+    vanished_ts: Keys
 
 
 def disjoint_rounds(batches: Sequence[SeriesBars]) -> list[list[int]]:
@@ -181,6 +183,7 @@ def compare(windows: Windows, incoming: BarTable, stored: BarTable) -> Differenc
         revised=incoming.batch[known[differs & before.final]],
         known=incoming.batch[known],
         vanished=stored.batch[gone],
+        vanished_ts=stored.bars.ts[gone],
     )
 
 

@@ -235,6 +235,39 @@ def unsettled_of_series(series_id: int, kind: Check) -> list[FindingRow]:
         return [_row(row) for row in cursor.fetchall()]
 
 
+def seen_since(fingerprints: Collection[str], *, since: datetime) -> set[str]:
+    """Return those of these that are unsettled and were seen after a moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT fingerprint FROM finding WHERE state IN ('open', 'repairing')"
+            " AND fingerprint = ANY(%s) AND seen_at > %s",
+            [list(fingerprints), since],
+        )
+        return {fingerprint for (fingerprint,) in cursor.fetchall()}
+
+
+def vanished_of(series_ids: Collection[int]) -> list[FindingRow]:
+    """Lock and return the findings that name vanished bars of series, accepted ones included."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_ROW} WHERE series_id = ANY(%s) AND kind = 'vanished'"
+            " AND state IN ('open', 'repairing', 'accepted') ORDER BY fingerprint FOR UPDATE",
+            [list(series_ids)],
+        )
+        return [_row(row) for row in cursor.fetchall()]
+
+
+def count_since(series_id: int, kind: Check, *, since: datetime) -> int:
+    """Count how often a series showed one kind of finding of late, repetitions included."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(times), 0) FROM finding"
+            " WHERE series_id = %s AND kind = %s AND seen_at > %s",
+            [series_id, kind.value, since],
+        )
+        return int(cursor.fetchone()[0])
+
+
 def repairing(finding_ids: Collection[int], *, job_id: int) -> None:
     """Note the job that is to repair locked findings."""
     with connection.cursor() as cursor:
@@ -258,6 +291,17 @@ def settle(
         _audit(rows, state, actor=actor, reason=reason)
 
 
+def fail_repair(rows: Sequence[FindingRow], *, why: str) -> None:
+    """Open locked findings again whose repair is over and did not help, and say so in them."""
+    _move(rows, FindingState.OPEN, closed_at=None, closed_by="", reason="")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE finding SET evidence = evidence || jsonb_build_object('repair', %s::text)"
+            " WHERE id = ANY(%s)",
+            [why, [one.id for one in rows]],
+        )
+
+
 def reopen(rows: Sequence[FindingRow], *, actor: Actor, reason: str) -> None:
     """Open locked findings again; raises FindingRefused where the same is open already."""
     try:
@@ -267,8 +311,7 @@ def reopen(rows: Sequence[FindingRow], *, actor: Actor, reason: str) -> None:
         raise FindingRefused(
             rows[0].id, "the same thing was found again and is open under another number"
         ) from error
-    if actor != SYSTEM:
-        _audit(rows, FindingState.OPEN, actor=actor, reason=reason)
+    _audit(rows, FindingState.OPEN, actor=actor, reason=reason)
 
 
 def _move(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -176,6 +176,43 @@ def drop_stale(limit: int) -> int:
         return int(cursor.rowcount)
 
 
+def supersede(unwritten: Mapping[int, int]) -> None:
+    """Close slices that the caller has just finished, but whose rows it did not write.
+
+    `unwritten` counts those rows by slice.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice s SET state = 'superseded', rows = s.rows - g.good_rows"
+            " FROM unnest(%s::bigint[], %s::int[]) AS g(id, good_rows) WHERE s.id = g.id",
+            [list(unwritten), list(unwritten.values())],
+        )
+
+
+def supersede_ready(*, job_id: int, series_id: int) -> int:
+    """Leave to another job what one has not begun of a series; return how many slices that is."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE slice SET state = 'superseded' WHERE id IN ("
+            " SELECT id FROM slice WHERE job_id = %s AND series_id = %s AND state = 'ready'"
+            " ORDER BY id FOR UPDATE SKIP LOCKED)",
+            [job_id, series_id],
+        )
+        return int(cursor.rowcount)
+
+
+def has_given_up(job_id: int) -> bool:
+    """Tell whether a job left slices to another: superseded ones that none of its own replaces."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM slice s WHERE s.job_id = %s AND s.state = 'superseded'"
+            " AND NOT EXISTS (SELECT 1 FROM slice r WHERE r.job_id = s.job_id"
+            "                 AND r.replaces_id = s.id))",
+            [job_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def replay_dead(job_id: int) -> int:
     """Make the dead slices of a job ready again, with all their tries."""
     with connection.cursor() as cursor:
@@ -251,7 +288,7 @@ def rearm(*, job_id: int, series_id: int, account_id: int, window: Window) -> bo
         cursor.execute(
             "UPDATE slice SET state = 'ready', \"window\" = tstzrange(%s, %s), resume_from = NULL,"
             " tries = 0, next_attempt_at = clock_timestamp() WHERE job_id = %s AND series_id = %s"
-            " AND state IN ('done', 'dead')",
+            " AND state IN ('done', 'dead', 'superseded')",
             [window.start, window.end, job_id, series_id],
         )
         if cursor.rowcount:
