@@ -11,7 +11,7 @@ from ingestion.services.plan_job import READY_LOW_WATER
 from ingestion.services.poll_job import poll_job
 from ingestion.services.reap_leases import reap_leases
 from ingestion.services.settle_job import settle_job
-from ingestion.store import slices, sweeps
+from ingestion.store import inspections, slices, sweeps
 from ingestion.store.targets import due_targets
 
 JOBS_PER_TICK = 500
@@ -23,7 +23,7 @@ _STALE_PER_TICK = 5000
 @dataclass(frozen=True, slots=True)
 class TickReport:
     """Hold what a tick did, and the hints it asks for: jobs to plan, fetches per account, targets
-    to deliver to."""
+    to deliver to, and whether stored bars wait to be inspected."""
 
     reaped: int
     polled: int
@@ -31,6 +31,7 @@ class TickReport:
     plan: tuple[int, ...]
     fetch: tuple[tuple[int, int], ...]
     deliver: tuple[int, ...]
+    inspect: bool
 
 
 def tick(*, now: datetime, processes: int) -> TickReport:
@@ -51,6 +52,7 @@ def tick(*, now: datetime, processes: int) -> TickReport:
         plan=tuple(sweeps.jobs_to_plan(PLANS_PER_TICK, low_water=READY_LOW_WATER)),
         fetch=tuple(fetch_hints(processes=processes)),
         deliver=tuple(due_targets()),
+        inspect=inspections.is_due(),
     )
 
 
