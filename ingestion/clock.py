@@ -16,3 +16,9 @@ def now() -> datetime:
     moved = settings.CLOCK
     present = datetime.now(UTC)
     return present if moved is None else moved.at(present)
+
+
+def seconds_until(moment: datetime) -> float:
+    """Return how many seconds of the machine's clock pass until this one shows a moment."""
+    rate = 1.0 if settings.CLOCK is None else settings.CLOCK.rate
+    return (moment - now()).total_seconds() / rate

@@ -252,6 +252,8 @@ CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_ROUTES = {
     "ingestion.tasks.fetch": {"queue": "fetch"},
     "ingestion.tasks.deliver": {"queue": "deliver"},
+    # Beside the deliveries, since a look of 25 s would hold up the tick.
+    "ingestion.tasks.inspect": {"queue": "deliver"},
     "ingestion.tasks.*": {"queue": "control"},
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
@@ -281,7 +283,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     if BROKER_URL.startswith(("redis", "rediss", "valkey"))
     else {}
 )
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "ingestion.beat:SessionScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 

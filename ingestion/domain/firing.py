@@ -15,11 +15,11 @@ from typing import Any, Final, assert_never
 from ingestion.domain.due import Due, dues_between, is_excluded, jittered, next_due
 from ingestion.domain.rules import OnSignal, Rule
 from ingestion.domain.schedules import Catchup, Disposition, Overlap
+from ingestion.domain.windows import MICROSECOND
 from providers.sessions import Sessions
 
 # A slot that fires within this counts as on time: ticks and beats are not exact.
 ON_TIME: Final = timedelta(seconds=60)
-_INSTANT: Final = timedelta(microseconds=1)
 
 # Thousands of schedules share a rule, and are asked at the same moment.
 _next_due = functools.lru_cache(maxsize=4096)(next_due)
@@ -56,6 +56,9 @@ class Came:
     fires: tuple[Fire, ...]
     ahead: Fire | None = None
     more: bool = False
+
+
+NOTHING_CAME: Final = Came(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def come_due(
         timing.rule,
         tz=timing.tz,
         sessions=sessions,
-        after=_not_before_start(timing, since - _INSTANT),
+        after=_not_before_start(timing, since - MICROSECOND),
         until=now,
         limit=limit + 1,
         counted_from=timing.starts_at,
@@ -273,7 +276,7 @@ def _follow(one: Decision, live: Sequence[int], decisions: Sequence[Decision]) -
 
 
 def _not_before_start(timing: Timing, after: datetime) -> datetime:
-    return after if timing.starts_at is None else max(after, timing.starts_at - _INSTANT)
+    return after if timing.starts_at is None else max(after, timing.starts_at - MICROSECOND)
 
 
 def _fire(timing: Timing, due: Due) -> Fire:

@@ -1,4 +1,7 @@
-"""Do what nobody waits for: partitions ahead of time, executors long gone, outdated bases."""
+"""Do what nobody waits for: partitions ahead of time, executors long gone, outdated bases.
+
+Schedules that sleep because a calendar ended are looked at again: a newer one may know more.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from ingestion.services.doubt_rebased import doubt_rebased
+from ingestion.services.recompute_fires import recompute_fires
 from ingestion.store.leases import forget_silent_executors
 from ingestion.store.partitions import ensure_partitions
 
@@ -29,4 +33,5 @@ def keep_house(*, now: datetime) -> House:
         ensure_partitions(connection, first_year=1990, last_year=now.year + YEARS_AHEAD)
     with transaction.atomic():
         forgotten = forget_silent_executors(after=SILENT_FOR)
+    recompute_fires(now=now)
     return House(executors_forgotten=forgotten, series_doubted=doubt_rebased(now=now))

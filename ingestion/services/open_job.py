@@ -78,7 +78,7 @@ def open_resolved(
                 object_id=account_id,
                 reason="a new job was opened",
             )
-        spec = _freeze(resolved, now=now)
+        spec = freeze(resolved, now=now)
         job = Job.objects.create(
             workload=request.workload.value,
             kind=request.kind.value,
@@ -108,8 +108,11 @@ def open_resolved(
         return OpenedJob(job.id, JobState(job.state), existed=False)
 
 
-def _freeze(resolved: ResolvedRequest, *, now: datetime) -> JobSpec:
-    """Make the series, note what lies beyond the provider's history, and write the job down."""
+def freeze(resolved: ResolvedRequest, *, now: datetime) -> JobSpec:
+    """Make the series, note what lies beyond the provider's history, and write the job down.
+
+    In the caller's transaction.
+    """
     request = resolved.request
     for sessions in {
         one.instrument.venue: one.expectation.sessions for one in resolved.series

@@ -17,9 +17,11 @@ from ingestion.domain.slicing import SlicePlan, plan_slices
 from ingestion.domain.spec import Named, SeriesSpec
 from ingestion.domain.states import Desired, JobKind, JobState
 from ingestion.domain.windows import Window, to_us
+from ingestion.services.resolve_job import resolve_job
 from ingestion.store import jobs, slices
 from ingestion.store.coverage import Known, read_known
 from ingestion.store.crashpoints import crash_point
+from providers.errors import ProviderError, UnknownProvider
 from providers.venues import UnknownVenue
 
 SLICES_PER_TRANSACTION = 2000
@@ -138,11 +140,11 @@ def _by_name(missing: Ranges, *, named: Sequence[Named]) -> list[Ranges]:
 
 
 def _wanted(series: SeriesSpec, *, resume: str | None) -> Ranges:
-    if series.start is None or series.end is None:
-        return Ranges.empty()
-    wanted = Ranges.of_windows(Window(*one) for one in series.only or ((series.start, series.end),))
-    start, end = datetime.fromisoformat(resume) if resume else series.start, series.end
-    return wanted.clip(to_us(min(start, end)), to_us(end))
+    wanted = Ranges.of_windows(series.meant())
+    if resume is None or not len(wanted):
+        return wanted
+    last = int(wanted.ends[-1])
+    return wanted.clip(min(to_us(datetime.fromisoformat(resume)), last), last)
 
 
 def _first(plan: SlicePlan, room: int) -> list[Window]:
@@ -150,11 +152,15 @@ def _first(plan: SlicePlan, room: int) -> list[Window]:
     return list(head.windows())
 
 
-def plan_or_fail(job_id: int) -> bool:
-    """Plan a job; one that cannot be planned fails with the sentence that says why."""
+def plan_or_fail(job_id: int, *, now: datetime) -> bool:
+    """Resolve a job where need be and plan it; return whether the plan is complete.
+
+    One that cannot be resolved or planned fails with the sentence that says why.
+    """
     try:
+        resolve_job(job_id, now=now)
         return plan_job(job_id)
-    except (MdcError, UnknownVenue, OutsideCalendar) as error:
+    except (MdcError, UnknownVenue, OutsideCalendar, UnknownProvider, ProviderError) as error:
         _fail(job_id, error)
         return False
 

@@ -46,7 +46,7 @@ def update_series(
     if request.kind is not JobKind.UPDATE or request.workload is not Workload.HISTORICAL:
         raise BadRequest("an update is historical work of kind update", field="kind")
     resolved = resolve_request(request, now=now, read_stored=True)
-    behind = tuple(one for one in resolved.series if _lacks_bars(one))
+    behind = tuple(one for one in resolved.series if lacks_bars(one))
     job = None
     if behind:
         job = open_resolved(
@@ -60,7 +60,7 @@ def update_series(
     )
 
 
-def _lacks_bars(one: ResolvedSeries) -> bool:
+def lacks_bars(one: ResolvedSeries) -> bool:
     """Tell whether the calendar promises a bar in what is neither loaded nor explained."""
     holes = lacking(one)
     rank = one.expectation.promised.rank

@@ -55,6 +55,13 @@ POINTS = frozenset(
         "bury.after_commit",
         "reap.before_commit",
         "reap.after_commit",
+        # Slots, jobs and next due times of a batch of schedules; then all of them for good.
+        "fire.after_slots",
+        "fire.before_commit",
+        "fire.after_commit",
+        # A fired job is given its series.
+        "resolve.before_commit",
+        "resolve.after_commit",
         # A batch is composed and named; it has arrived; its notes are gone.
         "deliver.after_begin",
         "deliver.before_end",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from typing import Any, Final
 
 from django.db import connection
 
@@ -56,9 +57,12 @@ class DefinitionRow:
         return declared.adjustment if declared else Adjustment.RAW
 
 
+_FIELDS: Final = tuple(field.name for field in fields(DefinitionRow))
+
+
 def read_definition(name: str) -> DefinitionRow:
     """Return the definition of this name; raises UnknownDefinition."""
-    found = JobDefinition.objects.filter(name=name).first()
+    found = JobDefinition.objects.filter(name=name).values_list(*_FIELDS).first()
     if found is None:
         raise UnknownDefinition(name)
     return _row(found)
@@ -69,32 +73,15 @@ def read_definitions(ids: Iterable[int] | None = None) -> dict[int, DefinitionRo
     rows = JobDefinition.objects.order_by("name")
     if ids is not None:
         rows = rows.filter(id__in=list(ids))
-    return {one.id: _row(one) for one in rows}
+    return {row[0]: _row(row) for row in rows.values_list(*_FIELDS)}
 
 
-def _row(one: JobDefinition) -> DefinitionRow:
+def _row(row: Sequence[Any]) -> DefinitionRow:
+    shape = (Timeframe(row[3]), Adjustment(row[4]) if row[4] else None, Hours(row[5]))
+    id_, name, symbols, *_ = row
+    venue, history_start, providers, *rest = row[6:]
     return DefinitionRow(
-        id=one.id,
-        name=one.name,
-        symbols=tuple(one.symbols),
-        timeframe=Timeframe(one.timeframe),
-        adjustment=Adjustment(one.adjustment) if one.adjustment else None,
-        hours=Hours(one.hours),
-        venue=one.venue,
-        history_start=one.history_start,
-        providers=tuple(one.providers),
-        slice_span=one.slice_span,
-        max_slices_per_round=one.max_slices_per_round,
-        max_concurrency=one.max_concurrency,
-        tries=one.tries,
-        freshness=one.freshness,
-        deadline=one.deadline,
-        stale_after=one.stale_after,
-        priority=one.priority,
-        weight=one.weight,
-        retry_class=one.retry_class,
-        revision=one.revision,
-        enabled=one.enabled,
+        *[id_, name, tuple(symbols), *shape, venue, history_start, tuple(providers), *rest]
     )
 
 

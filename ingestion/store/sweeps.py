@@ -38,6 +38,8 @@ def jobs_to_plan(limit: int, *, low_water: int) -> list[int]:
             SELECT j.id FROM job j
             WHERE j.workload = 'historical' AND NOT j.planned AND j.desired = 'run'
               AND j.state IN ('queued', 'running')
+              AND NOT EXISTS (SELECT 1 FROM job a WHERE a.id = j.after_id
+                              AND a.state IN ('queued', 'running', 'paused'))
               AND (j.state = 'queued' OR (SELECT count(*) FROM (
                     SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state = 'ready'
                     LIMIT %s) r) < %s)
@@ -70,6 +72,8 @@ _EXPLAIN_WAITS = """
 WITH facts AS (
     SELECT j.id, j.state, j.workload, j.next_poll_at, a.circuit, a.circuit_reason, a.enabled,
            a.provider, a.blocked_until, a.paced_until,
+           (SELECT o.id FROM job o
+            WHERE o.id = j.after_id AND o.state IN ('queued', 'running', 'paused')) AS after_open,
            EXISTS (SELECT 1 FROM slice s
                    WHERE s.job_id = j.id AND s.lease_token IS NOT NULL) AS at_work,
            (SELECT s.next_attempt_at FROM slice s
@@ -86,6 +90,7 @@ WITH facts AS (
            CASE WHEN circuit = 'open' THEN 'circuit open: ' || circuit_reason
                 WHEN NOT enabled THEN 'account at ' || provider || ' is disabled'
                 WHEN at_work THEN ''
+                WHEN state = 'queued' AND after_open IS NOT NULL THEN 'waits for job ' || after_open
                 WHEN state = 'queued' THEN 'waiting to be planned'
                 WHEN blocked_until > clock_timestamp() THEN 'throttled by ' || provider
                 WHEN next_try IS NULL AND workload = 'realtime' THEN 'next poll'

@@ -104,7 +104,7 @@ def work_until_done(*job_ids: int) -> None:
     while time.monotonic() < deadline:
         report = tick(now=datetime.now(UTC), processes=1)
         for job_id in report.plan:
-            plan_or_fail(job_id)
+            plan_or_fail(job_id, now=datetime.now(UTC))
         for account_id, _ in report.fetch:
             access = access_for_account(account_id)
             run_slices(

@@ -195,7 +195,7 @@ def test_a_job_that_cannot_be_planned_fails_with_the_reason() -> None:
         "UPDATE job SET spec = jsonb_set(spec, '{series,0,start}', %s)",
         Jsonb("1800-01-01T00:00:00+00:00"),
     )
-    assert not plan_or_fail(job)
+    assert not plan_or_fail(job, now=NOW)
     ((state, error_class, error),) = sql("SELECT state, error_class, error FROM job")
     assert (state, error_class) == ("failed", "OutsideCalendar")
     assert "ask for a window inside" in error

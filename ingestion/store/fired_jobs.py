@@ -1,0 +1,121 @@
+"""Write the jobs that definitions start: many at once, unresolved, each with its audit event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from django.db import connection
+
+from ingestion.domain.actor import Actor
+from ingestion.domain.asked import Asked
+from ingestion.store import audit
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """Hold one job to be: of which definition, for which slot, after which other job.
+
+    `due` is what the definition's deadline and the age of its retries count from.
+    """
+
+    id: int
+    definition_id: int
+    account_id: int
+    asked: Asked
+    priority: int
+    due: datetime
+    reason: str
+    slot_id: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """Name a provider's default account, and whether it may send at all."""
+
+    account_id: int
+    is_usable: bool
+
+
+def default_accounts(*, egress: str) -> dict[str, AccountState]:
+    """Return the default accounts of this egress, by provider."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT provider, id, enabled AND circuit = 'closed' FROM account"
+            " WHERE name = 'default' AND egress = %s",
+            [egress],
+        )
+        return {row[0]: AccountState(*row[1:]) for row in cursor.fetchall()}
+
+
+def next_job_ids(count: int) -> list[int]:
+    """Draw job ids ahead of the rows, because a job may wait for one that is written with it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('job', 'id')) FROM generate_series(1, %s)",
+            [count],
+        )
+        return [number for (number,) in cursor.fetchall()]
+
+
+# Pace and promises are the definition's, as they are now. Whether a retry comes too late is judged
+# by PostgreSQL's clock, which is not the one that a rehearsal moved.
+_INSERT = """
+INSERT INTO job (id, definition_id, slot_id, after_id, workload, kind, account_id, state, desired,
+                 wait_reason, priority, weight, vtime, max_slices_per_round, max_concurrency, tries,
+                 retry_class, request, spec, planned, deadline_at, stale_at, error_class, error)
+SELECT g.id, d.id, g.slot_id, g.after_id, 'historical', g.kind, g.account_id, 'queued', 'run',
+       '', g.priority, d.weight, 0, d.max_slices_per_round, d.max_concurrency, d.tries,
+       d.retry_class, g.request::jsonb, g.spec::jsonb, false,
+       g.due + d.deadline, clock_timestamp() + (g.due + d.stale_after - %s), '', ''
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[],
+            %s::int[], %s::text[], %s::text[], %s::timestamptz[])
+     AS g(id, definition_id, slot_id, after_id, kind, account_id, priority, request, spec, due)
+JOIN job_definition d ON d.id = g.definition_id
+"""
+
+
+def insert_jobs(jobs: Sequence[NewJob], *, now: datetime, actor: Actor) -> None:
+    """Queue jobs that planning will resolve; two statements, however many there are."""
+    if not jobs:
+        return
+    requests, specs = _texts(jobs)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                now,
+                [one.id for one in jobs],
+                [one.definition_id for one in jobs],
+                [one.slot_id for one in jobs],
+                [one.after for one in jobs],
+                [one.asked.kind.value for one in jobs],
+                [one.account_id for one in jobs],
+                [one.priority for one in jobs],
+                requests,
+                specs,
+                [one.due for one in jobs],
+            ],
+        )
+    audit.record_each(
+        actor=actor,
+        action="job.open",
+        object_type="job",
+        object_ids=[one.id for one in jobs],
+        reasons=[one.reason for one in jobs],
+    )
+
+
+def _texts(jobs: Sequence[NewJob]) -> tuple[list[str], list[str]]:
+    """Write requests and specs down, each kind once: many jobs ask for the same."""
+    written = {
+        asked: (
+            orjson.dumps(asked.to_json()).decode(),
+            orjson.dumps(asked.unresolved_spec().to_json()).decode(),
+        )
+        for asked in {one.asked for one in jobs}
+    }
+    return [written[one.asked][0] for one in jobs], [written[one.asked][1] for one in jobs]
