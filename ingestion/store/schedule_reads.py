@@ -8,12 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Count
 
 from ingestion.domain.errors import BadRule, UnknownSchedule
 from ingestion.domain.firing import Timing
 from ingestion.domain.rules import Rule, describe_rule, rule_from_json, rule_text
 from ingestion.domain.schedules import Catchup, Disposition, Overlap, ScheduleAction
-from ingestion.models import Schedule
+from ingestion.models import Job, Schedule
 
 SCHEDULES_LIMIT = 20_000
 
@@ -187,3 +188,15 @@ def count_slots(schedule_id: int, *, since: datetime) -> dict[Disposition, int]:
         )
         counts = dict(cursor.fetchall())
     return {one: int(counts[one.value]) for one in Disposition if one.value in counts}
+
+
+def count_schedules() -> dict[int, int]:
+    """Count the schedules of each definition that has any."""
+    counted = Schedule.objects.values_list("definition_id").annotate(Count("id"))
+    return dict(counted.order_by())
+
+
+def last_job_ids(definition_id: int, *, limit: int) -> list[int]:
+    """Return the numbers of the last jobs of a definition, newest first."""
+    jobs = Job.objects.filter(definition_id=definition_id).order_by("-id")
+    return list(jobs.values_list("id", flat=True)[:limit])

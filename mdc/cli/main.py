@@ -24,7 +24,10 @@ COMMANDS = {
     "demo": Entry("mdc.cli.demo:demo", "See it all work on real prices, without any network."),
     "backfill": Entry("mdc.cli.backfill:backfill", "Fetch the history of symbols."),
     "update": Entry("mdc.cli.update:update", "Bring what is stored up to the last closed session."),
+    "ensure": Entry("mdc.cli.ensure:ensure", "Say what is there, and have the rest fetched first."),
     "poll": Entry("mdc.cli.poll:poll", "Ask for the newest bars again and again."),
+    "definition": Entry("mdc.cli.definition:definition", "Declare datasets that are to be kept."),
+    "schedule": Entry("mdc.cli.schedule:schedule", "Let datasets be due by themselves."),
     "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
     "watchlist": Entry("mdc.cli.watchlist:watchlist", "Keep named lists of symbols."),
     "symbols": Entry(

@@ -1,0 +1,140 @@
+"""`mdc definition add`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+import mdc.cli.apps_ready  # noqa: F401
+
+# isort: split
+from ingestion import clock
+from ingestion.domain.retry import RETRY_CLASSES
+from ingestion.domain.spec import DEFAULT_CONCURRENCY, DEFAULT_TRIES
+from ingestion.services.declare_definition import (
+    DEFAULT_PRIORITY,
+    DefinitionRequest,
+    declare_definition,
+)
+from mdc.cli import inputs, options
+from mdc.cli.actor import current_actor
+from mdc.cli.errors import SpeakingCommand, SpokenUsage
+from mdc.cli.inputs import Given
+from mdc.cli.output import count
+from mdc.cli.words import ListOption, split_words
+from providers.types import Adjustment, Hours, Timeframe
+
+
+@click.command(cls=SpeakingCommand)
+@click.argument("name")
+@options.symbols(required=True, help="What is kept; several words, commas or @file.")
+@options.timeframes(default=("1d",), help="The bar length, one of 1m 5m 15m 30m 1h 4h 1d 1w 1mo.")
+@options.start(required=True, help="First day of history to keep (UTC).")
+@click.option(
+    "--providers",
+    "--provider",
+    "providers",
+    cls=ListOption,
+    required=True,
+    metavar="A B|A,B",
+    help="Who is asked; the next one where the first is stopped.",
+)
+@options.venue()
+@options.hours()
+@click.option(
+    "--adjustment",
+    type=click.Choice([one.value for one in Adjustment]),
+    help="The price basis.  [default: the provider's own]",
+)
+@click.option(
+    "--freshness",
+    type=inputs.span,
+    metavar="SPAN",
+    help="A session must be complete so soon after its close.",
+)
+@click.option("--deadline", type=inputs.span, metavar="SPAN", help="One job may take so long.")
+@click.option(
+    "--stale-after",
+    type=inputs.span,
+    metavar="SPAN",
+    help="Drop retries that would come later than this after the job was due.",
+)
+@options.priority(default=DEFAULT_PRIORITY)
+@click.option(
+    "--weight",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Its share of the account's budget among jobs of the same priority.",
+)
+@click.option(
+    "--retry-class",
+    default="fast",
+    show_default=True,
+    metavar="NAME",
+    help=f"How failures are tried again: {', '.join(sorted(RETRY_CLASSES))} or your own.",
+)
+@click.option(
+    "--tries",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_TRIES,
+    show_default=True,
+    help="Tries of one slice.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_CONCURRENCY,
+    show_default=True,
+    help="Requests of one job at a time.",
+)
+def add(
+    *,
+    name: str,
+    symbols: tuple[str, ...],
+    timeframes: tuple[Timeframe, ...],
+    start: Given,
+    providers: tuple[str, ...],
+    venue: str | None,
+    hours: Hours,
+    adjustment: str | None,
+    freshness: timedelta | None,
+    deadline: timedelta | None,
+    stale_after: timedelta | None,
+    priority: int | None,
+    weight: int,
+    retry_class: str,
+    tries: int,
+    concurrency: int,
+) -> None:
+    """Declare a dataset that is to be kept complete; `mdc schedule add` says when."""
+    if len(timeframes) != 1:
+        raise SpokenUsage("a definition has one bar length; declare one definition for each")
+    declare_definition(
+        DefinitionRequest(
+            name=name,
+            symbols=symbols,
+            timeframe=timeframes[0],
+            history_start=start.moment.date(),
+            providers=split_words(providers),
+            adjustment=Adjustment(adjustment) if adjustment else None,
+            hours=hours,
+            venue=venue or "",
+            freshness=freshness,
+            deadline=deadline,
+            stale_after=stale_after,
+            priority=DEFAULT_PRIORITY if priority is None else priority,
+            weight=weight,
+            retry_class=retry_class,
+            tries=tries,
+            max_concurrency=concurrency,
+        ),
+        now=clock.now(),
+        actor=current_actor(),
+    )
+    click.echo(f"{name} keeps {count(len(symbols), 'symbol')} at {timeframes[0]}.")
+    click.echo(
+        f"Next: mdc definition start {name}; by itself:"
+        f' mdc schedule add {name} {name} "close + 15 min"'
+    )
