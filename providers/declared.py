@@ -83,8 +83,8 @@ def trying(declared: Declared) -> Iterator[None]:
         _tried.reset(token)
 
 
-def ask_first(load: Callable[[], object]) -> None:
-    """Let `load` push what is stored before the first session is asked for in this process."""
+def ask_first(load: Callable[[], object] | None) -> None:
+    """Let `load` push what is stored before the first session is asked for; None asks nobody."""
     _process.load = load
 
 

@@ -15,13 +15,6 @@ from providers.venue_days import weekdays
 
 Mask = NDArray[np.bool_]
 
-# Sessions of the same weekday, before and after: hours change for seasons and for good, half days
-# come one by one. What is as usual for either side is usual, so that a change of hours is none.
-_NEIGHBOURS: Final = 11
-_WEEK_US: Final = 7 * DAY_US
-# A weekday that fewer than a quarter of the weeks around know is not a usual one.
-_LEAST_OF_WEEKDAY: Final = (2 * _NEIGHBOURS + 1) // 4
-
 
 class SessionKind(enum.StrEnum):
     """Say how a session differs from those around it.
@@ -34,6 +27,24 @@ class SessionKind(enum.StrEnum):
     EARLY_CLOSE = "early_close"
     LATE_OPEN = "late_open"
     SPECIAL = "special"
+
+
+# Objects of their own: numpy makes plain text of members that it is left to fill in.
+_KINDS: Final = np.array(
+    [
+        SessionKind.NORMAL,
+        SessionKind.EARLY_CLOSE,
+        SessionKind.LATE_OPEN,
+        SessionKind.SPECIAL,
+    ],
+    object,
+)
+# Sessions of the same weekday, before and after: hours change for seasons and for good, half days
+# come one by one. What is as usual for either side is usual, so that a change of hours is none.
+_NEIGHBOURS: Final = 11
+_WEEK_US: Final = 7 * DAY_US
+# A weekday that fewer than a quarter of the weeks around know is not a usual one.
+_LEAST_OF_WEEKDAY: Final = (2 * _NEIGHBOURS + 1) // 4
 
 
 @functools.lru_cache(maxsize=256)
@@ -56,10 +67,9 @@ def session_kinds(sessions: Sessions) -> NDArray[Any]:
         late[rows], early[rows] = opens[rows] > usual_open, closes[rows] < usual_close
         special[rows] |= _is_rare(labels[rows])
         special[rows] |= (opens[rows] < usual_open) | (closes[rows] > usual_close)
-    kinds = np.full(len(labels), SessionKind.NORMAL, object)
-    kinds[early] = SessionKind.EARLY_CLOSE
-    kinds[late] = SessionKind.LATE_OPEN
-    kinds[special | (late & early)] = SessionKind.SPECIAL
+    codes = np.zeros(len(labels), np.intp)
+    codes[early], codes[late], codes[special | (late & early)] = 1, 2, 3
+    kinds = _KINDS[codes]
     kinds.setflags(write=False)
     return kinds
 

@@ -7,6 +7,7 @@ the day after), or an instant such as `2026-11-27T18:00Z`.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -97,7 +98,7 @@ def read_csv(text: str) -> list[Statement]:
 
     Raises BadOverrideFile with every bad line.
     """
-    rows = csv.DictReader(text.splitlines(), restkey="more fields than the header")
+    rows = csv.DictReader(io.StringIO(text), restkey="more fields than the header")
     header = [name.strip().lower() for name in rows.fieldnames or ()]
     rows.fieldnames = header
     lacking = [name for name in _REQUIRED if name not in header]

@@ -51,6 +51,6 @@ def list_sessions(venue: str, *, start: date, end: date) -> list[ListedSession]:
 
 def require_known(sessions: Sessions, *, start: date, end: date) -> None:
     """Raise OutsideCalendar unless the calendar knows all dates of [start, end)."""
-    window = Window(from_us(label_us(start)), from_us(label_us(end)))
-    if window.start_us < sessions.known_from or window.end_us > sessions.known_until:
-        raise OutsideCalendar(sessions, window)
+    first, last = label_us(start), label_us(end)
+    if first < last and (first < sessions.known_from or last > sessions.known_until):
+        raise OutsideCalendar(sessions, Window.of_us(first, last))

@@ -29,6 +29,9 @@ COMMANDS = {
     "definition": Entry("mdc.cli.definition:definition", "Declare datasets that are to be kept."),
     "schedule": Entry("mdc.cli.schedule:schedule", "Let datasets be due by themselves."),
     "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
+    "reconcile": Entry(
+        "mdc.cli.reconcile:reconcile", "Fetch what is stored once more; report what changed."
+    ),
     "watchlist": Entry("mdc.cli.watchlist:watchlist", "Keep named lists of symbols."),
     "symbols": Entry(
         "mdc.cli.symbols:symbols", "Look symbols up; say what they are and how providers call them."
@@ -36,6 +39,9 @@ COMMANDS = {
     "state": Entry("mdc.cli.state:state", "Show how far each series has come; reset it."),
     "import": Entry("mdc.cli.import_bars:import_", "Adopt a folder of files or a table of bars."),
     "files": Entry("mdc.cli.files:files", "Declare folders of CSV and Parquet as providers."),
+    "calendar": Entry(
+        "mdc.cli.calendar:calendar", "See when venues trade; declare what calendars do not know."
+    ),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
     "actions": Entry("mdc.cli.actions:actions", "See and state splits and dividends."),
     "export": Entry("mdc.cli.export:export", "Write stored bars: CSV, JSON, Parquet, Arrow."),
