@@ -206,6 +206,19 @@ def listeners(signal_id: int) -> list[Listener]:
         return [Listener(*row) for row in cursor.fetchall()]
 
 
+def told_holes(name: str, holes: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return those of these holes, (series, start in µs), that a signal has told of already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT h.series_id, h.start_us"
+            " FROM unnest(%s::int8[], %s::int8[]) AS h(series_id, start_us)"
+            " WHERE EXISTS (SELECT 1 FROM signal s WHERE s.name = %s AND s.evidence @>"
+            "   jsonb_build_object('series', h.series_id, 'start_us', h.start_us))",
+            [[one for one, _ in holes], [start for _, start in holes], name],
+        )
+        return {(series_id, start_us) for series_id, start_us in cursor.fetchall()}
+
+
 def _wake(schedule_ids: Iterable[int], *, now: datetime) -> int:
     ids = list(schedule_ids)
     if not ids:

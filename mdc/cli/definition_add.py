@@ -12,6 +12,7 @@ import mdc.cli.apps_ready  # noqa: F401
 from ingestion import clock
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import DEFAULT_CONCURRENCY, DEFAULT_TRIES
+from ingestion.services.add_verifications import add_verifications
 from ingestion.services.declare_definition import (
     DEFAULT_PRIORITY,
     DefinitionRequest,
@@ -52,6 +53,13 @@ from providers.types import Adjustment, Hours, Timeframe
     type=inputs.span,
     metavar="SPAN",
     help="A session must be complete so soon after its close.",
+)
+@click.option(
+    "--verify-after",
+    "verify_after",
+    cls=ListOption,
+    metavar="A B|A,B",
+    help="Fetch each session again at these ages, such as 1h,1d,7d: vendors revise.",
 )
 @click.option("--deadline", type=inputs.span, metavar="SPAN", help="One job may take so long.")
 @click.option(
@@ -100,6 +108,7 @@ def add(
     hours: Hours,
     adjustment: str | None,
     freshness: timedelta | None,
+    verify_after: tuple[str, ...],
     deadline: timedelta | None,
     stale_after: timedelta | None,
     priority: int | None,
@@ -111,6 +120,8 @@ def add(
     """Declare a dataset that is to be kept complete; `mdc schedule add` says when."""
     if len(timeframes) != 1:
         raise SpokenUsage("a definition has one bar length; declare one definition for each")
+    now, actor = clock.now(), current_actor()
+    ages = [inputs.span(word) for word in split_words(verify_after)]
     declare_definition(
         DefinitionRequest(
             name=name,
@@ -130,10 +141,13 @@ def add(
             tries=tries,
             max_concurrency=concurrency,
         ),
-        now=clock.now(),
-        actor=current_actor(),
+        now=now,
+        actor=actor,
     )
+    added = add_verifications(name, ages=ages, now=now, actor=actor) if ages else ()
     click.echo(f"{name} keeps {count(len(symbols), 'symbol')} at {timeframes[0]}.")
+    for schedule in added:
+        click.echo(f"Sessions are verified by the schedule {schedule}.")
     click.echo(
         f"Next: mdc definition start {name}; by itself:"
         f' mdc schedule add {name} {name} "close + 15 min"'
