@@ -148,10 +148,11 @@ def test_a_description_has_a_checkpoint_per_symbol(run_json: RunJson, db: Market
 def test_a_definition_gives_freshness_and_deadline(run_json: RunJson, db: Market) -> None:
     """Both come from the template that a job was made from."""
     execute(
-        "INSERT INTO job_definition (name, symbols, timeframe, adjustment, hours, history_start,"
+        "INSERT INTO job_definition (name, symbols, timeframe, adjustment, hours, venue,"
+        " history_start,"
         " providers, max_slices_per_round, max_concurrency, tries, freshness, deadline, priority,"
         " weight, retry_class, revision, enabled) VALUES ('daily', '{BETA}', '1d', 'raw',"
-        " 'regular', '2020-01-01', '{synthetic}', 5, 5, 5, '30 minutes', '2 hours', 100, 1,"
+        " 'regular', '', '2020-01-01', '{synthetic}', 5, 5, 5, '30 minutes', '2 hours', 100, 1,"
         " 'fast', 1, true)"
     )
     execute(

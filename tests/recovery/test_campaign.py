@@ -47,6 +47,8 @@ SELDOM = frozenset(
 )
 # Nothing is delivered here: tests/targets lets the process that delivers die at its own points.
 DELIVERING = frozenset(point for point in POINTS if point.startswith("deliver."))
+# Nothing is scheduled here: tests/schedules lets the process that fires die at its own points.
+FIRING = frozenset(point for point in POINTS if point.startswith(("fire.", "resolve.")))
 # Passed only by slices of several pages, which are few.
 PAGING = ("permit.before_commit", "permit.after_commit")
 DAILY = {
@@ -143,7 +145,7 @@ def blows_on_fetching(field: Field, watch: Watch, *, freeze: Freeze) -> list[Ste
     """List what happens to those who fetch, and to PostgreSQL first of all."""
     blows = {"fetch": kill("fetch"), "fetch child": kill_a_fetcher}
     steps = [partial(watch.strike, blow, name=name) for name, blow in blows.items()]
-    points = POINTS - CONTROL_POINTS - SELDOM - DELIVERING - set(PAGING)
+    points = POINTS - CONTROL_POINTS - SELDOM - DELIVERING - FIRING - set(PAGING)
     steps += [partial(watch.arm, point) for point in sorted(points)]
     random.Random(2).shuffle(steps)
     return [

@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from psycopg.types.range import Range
 
 from ingestion.models import (
@@ -251,8 +252,13 @@ WRONG: list[tuple[str, Callable[[], object]]] = [
     ("retry_class_sane", updating(RetryClass, factor=0.5)),
     ("schedule_overlap_known", updating(Schedule, overlap="maybe")),
     ("schedule_catchup_known", updating(Schedule, catchup="some")),
+    ("schedule_action_known", updating(Schedule, action="dance")),
+    ("schedule_fires_what_is_due", updating(Schedule, next_fire_at=T)),
+    ("schedule_failures_positive", updating(Schedule, pause_after_failures=0)),
+    ("schedule_name_31aa19ed_uniq", repeating(Schedule)),
     ("slot_once", repeating(Slot)),
     ("slot_disposition_known", updating(Slot, disposition="lost")),
+    ("slot_only_coalesced_go_into", lambda: Slot.objects.update(into=F("pk"))),
     ("bar_y2024_pkey", running(_BAR.format("bar", "", "", 2))),
     ("bar_revision_pkey", running(
         _BAR.format("bar_revision", ", known_to", ", '2024-01-04Z'::timestamptz", 2))),
