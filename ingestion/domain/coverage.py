@@ -104,6 +104,13 @@ class Ranges:
         """Return the summed length in µs."""
         return int((self.ends - self.starts).sum())
 
+    @property
+    def hull(self) -> Window:
+        """Return the shortest window that holds all; an empty set has none: ValueError."""
+        if not len(self):
+            raise ValueError("nothing has no hull")
+        return Window.of_us(int(self.starts[0]), int(self.ends[-1]))
+
     def union(self, other: Ranges) -> Ranges:
         """Return what lies in either set."""
         if not len(other):

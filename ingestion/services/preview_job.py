@@ -8,7 +8,7 @@ from datetime import datetime
 from ingestion.domain.spec import JobRequest, SeriesSpec
 from ingestion.domain.windows import Window
 from ingestion.services.plan_job import plan_series
-from ingestion.services.resolve_request import ResolvedSeries, resolve_request
+from ingestion.services.resolve_request import ResolvedRequest, ResolvedSeries, resolve_request
 from providers.base import Adapter, RateLimit
 from providers.types import BarQuery, Timeframe
 
@@ -40,7 +40,12 @@ class Preview:
 
 def preview_job(request: JobRequest, *, now: datetime) -> Preview:
     """Plan a request on paper. Raises what resolve_request raises."""
-    resolved = resolve_request(request, now=now, read_stored=True)
+    return preview_resolved(resolve_request(request, now=now, read_stored=True))
+
+
+def preview_resolved(resolved: ResolvedRequest) -> Preview:
+    """Plan on paper what is resolved already, with what is stored."""
+    request = resolved.request
     series = tuple(_preview_series(request, resolved.adapter, one) for one in resolved.series)
     requests = sum(one.requests for one in series)
     limits = list(resolved.adapter.capabilities.rate_limits)

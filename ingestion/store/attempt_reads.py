@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+
+from ingestion.domain.coverage import Ranges
+from ingestion.store.ranges import to_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,27 @@ def sum_waits(job_id: int) -> dict[str, float]:
     with connection.cursor() as cursor:
         cursor.execute(_WAITS, [job_id])
         return {cause: float(seconds) for cause, seconds in cursor.fetchall()}
+
+
+# A slice that was given back on the way has been read by all that had a part in it.
+_LOOKED_AT = """
+SELECT a.series_id, range_agg(s."window")
+FROM attempt a JOIN slice s ON s.id = a.slice_id
+WHERE a.series_id = ANY(%(ids)s) AND a.outcome = 'done' AND a.adapter_version >= %(version)s
+  AND NOT EXISTS (SELECT 1 FROM attempt e WHERE e.slice_id = a.slice_id AND e.outcome = 'yielded'
+                  AND e.rows_in > 0 AND e.adapter_version < %(version)s)
+GROUP BY a.series_id
+"""
+
+
+def looked_at_by(series_ids: Sequence[int], *, version: int) -> dict[int, Ranges]:
+    """Return what adapters of at least a version have read of series; those of nothing are absent.
+
+    A poll counts with its newest window alone: that errs towards another look.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOKED_AT, {"ids": list(series_ids), "version": version})
+        return {series_id: to_ranges(windows) for series_id, windows in cursor.fetchall()}
 
 
 def count_quarantined(job_id: int) -> dict[str, int]:

@@ -117,6 +117,15 @@ def delay(text: str) -> float:
     return seconds
 
 
+def share(text: str) -> float:
+    """Read 5% or 0.05: above nothing, at most all."""
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)\s*(%?)", text.strip())
+    part = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if not 0 < part <= 1:
+        raise click.BadParameter(f"{text!r} is no share; write 5% or 0.05, at most 100%")
+    return part
+
+
 def timeframes(text: str) -> tuple[Timeframe, ...]:
     """Read one or several timeframes, separated by commas."""
     try:

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "pause": Entry("mdc.cli.job_acts:pause", "Pause jobs at their next batch boundary."),
     "resume": Entry("mdc.cli.job_acts:resume", "Let jobs go on from their checkpoints."),
     "cancel": Entry("mdc.cli.job_acts:cancel", "End jobs unfinished; what is stored stays."),
+    "priority": Entry("mdc.cli.job_acts:priority", "Let a job go before others, or after them."),
     "retry-failed": Entry("mdc.cli.job_acts:retry_failed_", "Try failed slices again."),
     "events": Entry("mdc.cli.job_events:events", "Show who did what to a job, and when."),
 }

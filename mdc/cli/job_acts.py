@@ -13,6 +13,7 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.errors import MdcError
 from ingestion.domain.states import ForbiddenTransition, JobState
 from ingestion.services.cancel_job import cancel_job
+from ingestion.services.change_priority import change_priority
 from ingestion.services.list_jobs import list_failed_jobs
 from ingestion.services.pause_job import pause_job
 from ingestion.services.resume_job import resume_job
@@ -75,6 +76,20 @@ def resume(*, job_ids: tuple[int, ...], reason: str) -> None:
 def cancel(*, job_ids: tuple[int, ...], reason: str) -> None:
     """End jobs unfinished; what is stored stays."""
     _act(job_ids, cancel_job, asked="asked to end", reason=reason)
+
+
+@click.command(cls=SpeakingCommand)
+@click.argument("job_id", type=int)
+@click.argument("number", type=click.IntRange(0, 255))
+@REASON_OPTION
+def priority(*, job_id: int, number: int, reason: str) -> None:
+    """Let a job go before those of lower priority, from its next slices on.
+
+    Usual are 200 for polling, 180 to 199 for what someone waits for, 150 for repairs, 120 for
+    updates and 100 for history.
+    """
+    change = change_priority(job_id, priority=number, actor=current_actor(), reason=reason)
+    click.echo(f"Job {job_id} has priority {change.after}; it had {change.before}.")
 
 
 @click.command("retry-failed", cls=SpeakingCommand)
