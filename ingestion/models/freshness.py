@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -36,7 +37,8 @@ class Freshness(models.Model):
                 fields=["definition"],
                 condition=Q(complete_at__isnull=True),
                 name="freshness_breached",
-            )
+            ),
+            BrinIndex(fields=["due_at"], autosummarize=True, name="freshness_due"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -28,7 +29,10 @@ class Signal(models.Model):
 
     class Meta:
         db_table = "signal"
-        indexes = [models.Index(fields=["name", "-id"], name="signal_of_name")]
+        indexes = [
+            models.Index(fields=["name", "-id"], name="signal_of_name"),
+            BrinIndex(fields=["raised_at"], autosummarize=True, name="signal_raised"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(window__isnull=True) | Q(window__isempty=False),
