@@ -64,6 +64,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("Watchlists", "ingestion.watchlist", "list_alt"),
         Entry("Corporate actions", "ingestion.corporateactionrecord", "call_split"),
         Entry("Venue sessions", "ingestion.venuesession", "schedule"),
+        Entry("Calendar overrides", "ingestion.calendaroverride", "edit_calendar"),
     ),
     "Plans": (
         Entry("Job definitions", "ingestion.jobdefinition", "description"),

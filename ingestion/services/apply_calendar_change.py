@@ -66,6 +66,13 @@ def apply_calendar_change(
     return CalendarChange(len(fresh), change.sessions, change.doubted, change.schedules)
 
 
+def would_change(stated: Sequence[tuple[Override, str]]) -> bool:
+    """Tell whether anything of it says something new; raises as `apply_calendar_change` does."""
+    revision = calendar_overrides.read_revision()
+    known = calendar_overrides.read_statements(until=revision)
+    return bool(_accepted(stated, known, revision=revision))
+
+
 def _accepted(
     stated: Sequence[tuple[Override, str]], known: Sequence[Override], *, revision: int
 ) -> list[tuple[Override, str]]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from ingestion.domain.actor import Actor
-from ingestion.domain.errors import BadRequest
+from ingestion.domain.errors import BadOverride, BadRequest
 from ingestion.domain.override_text import Statement, resolve
 from ingestion.domain.overrides import Override
-from ingestion.services.apply_calendar_change import CalendarChange, apply_calendar_change
+from ingestion.services.apply_calendar_change import (
+    CalendarChange,
+    apply_calendar_change,
+    would_change,
+)
 from providers.venues import load_calendar
 
 
@@ -18,6 +22,14 @@ def declare_override(statement: Statement, *, actor: Actor, now: datetime) -> Ca
     Raises BadOverride, BadRequest without a reason, OutsideCalendar and UnknownVenue.
     """
     return apply_calendar_change([meant(statement)], actor=actor, now=now)
+
+
+def check_statement(statement: Statement) -> None:
+    """Refuse what `declare_override` would refuse, and what holds already; changes nothing."""
+    if not would_change([meant(statement)]):
+        raise BadOverride(
+            "that is declared already", venue=statement.venue, session=statement.session
+        )
 
 
 def meant(statement: Statement) -> tuple[Override, str]:

@@ -14,6 +14,7 @@ _APPS = ("ingestion", "django_celery_beat")
 _ADDED = (
     "account",
     "budget",
+    "calendaroverride",
     "instrument",
     "jobdefinition",
     "providersymbol",

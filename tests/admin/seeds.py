@@ -104,7 +104,7 @@ def fill() -> int:
         providers=["synthetic"],
     )
     schedules = Schedule.objects.bulk_create(
-        Schedule(name=f"nightly-{n}", definition=definition, rule={"cron": "0 1 * * *"})
+        Schedule(name=f"nightly-{n}", definition=definition, rule={"kind": "cron", "expression": "0 1 * * *"})
         for n in range(SYMBOLS)
     )
     Slot.objects.bulk_create(
@@ -159,6 +159,9 @@ _ROWS = (
     """INSERT INTO bar_revision
        SELECT ts, known_from - interval '1 hour', attempt_id, open, high, low, close, series_id,
               sequence, final, trades, volume, vwap, known_from FROM bar""",
+    """INSERT INTO calendar_override (venue, session, kind, reason, declared_by, source)
+       SELECT 'XNYS', '2024-02-01'::date + n, 'closed', 'a storm', 'seed', 'cli'
+       FROM generate_series(1, 30) n""",
     """INSERT INTO watchlist (name, symbols)
        SELECT 'list' || n, ARRAY['SYM000', 'SYM001'] FROM generate_series(1, 30) n""",
     """INSERT INTO file_source (name, path, layout)

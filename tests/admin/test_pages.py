@@ -23,6 +23,7 @@ LEDGERS = sorted(
 EDITED = (
     "account",
     "budget",
+    "calendaroverride",
     "instrument",
     "jobdefinition",
     "providersymbol",
