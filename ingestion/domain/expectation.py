@@ -71,6 +71,13 @@ class Units:
         """Select units by mask or slice."""
         return Units(*(getattr(self, name)[rows] for name in Units.__slots__))
 
+    def join(self, other: Units) -> Units:
+        """Put units before others."""
+        if not len(self):
+            return other
+        names = Units.__slots__
+        return Units(*(np.concatenate((getattr(self, n), getattr(other, n))) for n in names))
+
     def clip(self, start_us: int, end_us: int) -> Units:
         """Keep what lies in [start_us, end_us), shortening the units at its edges."""
         if not len(self) or (self.starts[0] >= start_us and self.ends[-1] <= end_us):

@@ -71,9 +71,10 @@ class EmptyProof(models.Model):
 
 
 class MissingSession(models.Model):
-    """Remember an expected session that a first look found without any bar.
+    """Remember an expected session, or the part of one, that a first look found without any bar.
 
-    A second look that agrees turns it into an EmptyProof; bars that arrive delete it.
+    A second look that agrees turns it into an EmptyProof; bars that arrive delete it. `looks` is 0
+    where the last look brought rows of which none could be stored: that proves nothing.
     """
 
     series = models.ForeignKey(Series, on_delete=models.CASCADE)

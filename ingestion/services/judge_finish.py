@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ingestion.calendars import expectation_for
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.expectation import Expectation, Units
@@ -50,8 +52,8 @@ def judge_finish(fetched: Sequence[Fetched], attempt_ids: Sequence[int]) -> None
             first_us=firsts.get(series_id),
             judged=_proven_part(one),
         )
-        spans = zip(verdict.missing.starts.tolist(), verdict.missing.ends.tolist(), strict=True)
-        missing += [Absence(series_id, start, end, attempt_id) for start, end in spans]
+        missing += _absences(verdict.missing, series_id, attempt_id)
+        missing += _absences(verdict.refused, series_id, attempt_id, refused=True)
         not_listed += [
             Absence(series_id, start, end, attempt_id) for start, end in verdict.not_listed
         ]
@@ -62,6 +64,15 @@ def judge_finish(fetched: Sequence[Fetched], attempt_ids: Sequence[int]) -> None
     withdrawn = absences.prove_not_listed(not_listed, series_ids=list(advances))
     facts = {one.claimed.series_id: one.facts for one in fetched}
     absences.note_missing([*missing, *_unexplained(withdrawn, facts)], series_ids=list(advances))
+
+
+def _absences(
+    units: Units, series_id: int, attempt_id: int, *, refused: bool = False
+) -> list[Absence]:
+    return [
+        Absence(series_id, start, end, attempt_id, refused)
+        for start, end in zip(units.starts.tolist(), units.ends.tolist(), strict=True)
+    ]
 
 
 def _first_bars(fetched: Sequence[Fetched]) -> dict[int, int]:
@@ -82,14 +93,19 @@ def _first_bars(fetched: Sequence[Fetched]) -> dict[int, int]:
 
 def _judge(one: Fetched, *, traded: Ranges | None, first_us: int | None) -> Judgement:
     facts, window = one.facts, one.window
+    refused = [
+        row.ts_us for row in one.refused if row.ts_us is not None and row.reason != Reason.EMPTY_ROW
+    ]
     return judge_coverage(
+        _expectation(facts),
         window=window,
         proven_until=one.proven_until_us,
-        units=_expectation(facts).units_between(window.start_us, window.end_us),
         stamps=one.bars.ts,
         first_bar_ever=first_us,
         listed_from=to_us(facts.listed_from) if facts.listed_from else None,
         traded=traded,
+        refused=np.array(refused, np.int64),
+        labels=facts.labels,
     )
 
 
@@ -172,17 +188,10 @@ def _unexplained(withdrawn: Sequence[Absence], facts: Mapping[int, SeriesFacts])
         units = _expectation(facts[gone.series_id]).units_between(gone.start_us, gone.end_us)
         rest = Ranges.of([(gone.start_us, gone.end_us)]).subtract(units.ranges())
         _advance(between, gone.series_id, rest, first_us=None)
-        found += _sessions(gone, units)
+        found += _absences(units, gone.series_id, gone.attempt_id)
     if between:
         coverage.advance_coverage(between)
     return found
-
-
-def _sessions(gone: Absence, units: Units) -> list[Absence]:
-    return [
-        Absence(gone.series_id, start, end, gone.attempt_id)
-        for start, end in zip(units.starts.tolist(), units.ends.tolist(), strict=True)
-    ]
 
 
 def _expectation(facts: SeriesFacts) -> Expectation:

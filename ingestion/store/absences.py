@@ -15,7 +15,8 @@ from typing import Any
 from django.db import connection
 
 from ingestion.domain.coverage import Ranges
-from ingestion.domain.windows import Window, from_us
+from ingestion.domain.looks import JUST_NOW, REFUSED, Looks, add_looks
+from ingestion.domain.windows import Window, from_us, to_us
 from ingestion.store.ranges import multirange_text, to_ranges
 
 NO_TRADE_GOOD_FOR = timedelta(days=30)
@@ -66,22 +67,30 @@ SELECT series_id, unnest(tstzmultirange("window") - %(ranges)s::tstzmultirange),
 FROM gone
 """
 
-# A session may come twice, as withdrawn and as empty again: those are looks by two attempts. What
-# an unexpired proof explains stays explained, however often it is looked at. What is loaded is not
-# missing: a window that overlaps an earlier one may be answered without bars that are stored.
-_NOTE_MISSING = """
-INSERT INTO missing_session AS m (series_id, "window", looks, attempt_id, seen_at)
-SELECT g.series_id, part, count(DISTINCT g.attempt_id), max(g.attempt_id), clock_timestamp()
-FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
-     AS g(series_id, starts, ends, attempt_id)
-LEFT JOIN coverage c ON c.series_id = g.series_id,
-LATERAL unnest(tstzmultirange(tstzrange(g.starts, g.ends)) - coalesce(c.loaded, '{}')) AS part
-WHERE NOT coalesce((SELECT range_agg(p."window") FROM empty_proof p
-                    WHERE p.series_id = g.series_id AND p.expires_at > clock_timestamp()
-                      AND p."window" && part), '{}') @> part
-GROUP BY g.series_id, part
-ON CONFLICT (series_id, "window") DO UPDATE
-SET looks = m.looks + excluded.looks, attempt_id = excluded.attempt_id, seen_at = excluded.seen_at
+# What was known of windows that were looked at again; the caller writes what it is now.
+_TAKE_MISSING = """
+DELETE FROM missing_session m USING unnest(%s::int[], %s::text[]) AS g(series_id, seen)
+WHERE m.series_id = g.series_id AND m."window" && g.seen::tstzmultirange
+RETURNING m.series_id, m."window", m.looks, m.attempt_id, m.seen_at
+"""
+
+_SETTLED = """
+SELECT g.series_id, coalesce(c.loaded, '{}') * hull,
+       coalesce((SELECT range_agg(p."window") FROM empty_proof p
+                 WHERE p.series_id = g.series_id AND p.expires_at > clock_timestamp()
+                   AND p."window" && range_merge(g.seen::tstzmultirange)), '{}') * hull
+FROM unnest(%s::int[], %s::text[]) AS g(series_id, seen)
+CROSS JOIN LATERAL (SELECT tstzmultirange(range_merge(g.seen::tstzmultirange)) AS hull) h
+LEFT JOIN coverage c ON c.series_id = g.series_id
+"""
+
+_PUT_MISSING = """
+INSERT INTO missing_session (series_id, "window", looks, attempt_id, seen_at)
+SELECT g.series_id, tstzrange(g.starts, g.ends), g.looks, g.attempt_id,
+       coalesce(g.seen_at, clock_timestamp())
+FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::int[],
+            %s::timestamptz[])
+     AS g(series_id, starts, ends, attempt_id, looks, seen_at)
 """
 
 # Bars may be late: silence about a session proves something for as long again as it has lasted.
@@ -122,7 +131,7 @@ WITH began AS (
 
 _MISSING_BEFORE_BEGIN = f"""{_BEGAN}, early AS (
     DELETE FROM missing_session m USING began b
-    WHERE m.series_id = b.series_id AND upper(m."window") <= b.at
+    WHERE m.series_id = b.series_id AND upper(m."window") <= b.at AND m.looks > 0
     RETURNING m.series_id, m."window", m.attempt_id
 )
 INSERT INTO empty_proof (series_id, "window", reason, attempt_id, proven_at, expires_at)
@@ -185,12 +194,16 @@ FROM gone
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Hold one window without bars, with the attempt that showed it."""
+    """Hold one window without bars, with the attempt that showed it.
+
+    `refused` means that rows came and none of them could be stored: that confirms nothing.
+    """
 
     series_id: int
     start_us: int
     end_us: int
     attempt_id: int
+    refused: bool = False
 
 
 def disprove_absences(covered: Mapping[int, Ranges]) -> None:
@@ -200,7 +213,7 @@ def disprove_absences(covered: Mapping[int, Ranges]) -> None:
         touched = sorted(series_id for (series_id,) in cursor.fetchall())
         if not touched:
             return
-        given = [touched, [multirange_text(covered[series_id]) for series_id in touched]]
+        given = _sets({series_id: covered[series_id] for series_id in touched})
         cursor.execute(_DROP_MISSING, given)
         cursor.execute(_CUT_PROOFS, given)
 
@@ -227,12 +240,18 @@ def prove_not_listed(found: Sequence[Absence], *, series_ids: Sequence[int]) -> 
 def note_missing(found: Sequence[Absence], *, series_ids: Sequence[int]) -> None:
     """Remember empty sessions, one absence each, and prove what can be proven of all that are.
 
-    Those before the series began were not listed; a second look that agrees means no_trade.
+    Those before the series began were not listed; a second look that agrees means no_trade, however
+    the two cut the session. What is loaded is not missing, and what an unexpired proof explains
+    stays explained, however often it is looked at, until rows come that are refused.
     """
     ids = sorted(series_ids)
+    refused = _by_series([one for one in found if one.refused])
+    if refused:
+        with connection.cursor() as cursor:
+            cursor.execute(_CUT_PROOFS, _sets(refused))
+    if found:
+        _add_looks(found)
     with connection.cursor() as cursor:
-        if found:
-            cursor.execute(_NOTE_MISSING, _columns(found))
         cursor.execute(_MISSING_BEFORE_BEGIN, [ids, NOT_LISTED_GOOD_FOR.total_seconds()])
         if found:
             cursor.execute(
@@ -243,6 +262,65 @@ def note_missing(found: Sequence[Absence], *, series_ids: Sequence[int]) -> None
                     "shortest": FRESH_NO_TRADE_GOOD_FOR.total_seconds(),
                 },
             )
+
+
+def _add_looks(found: Sequence[Absence]) -> None:
+    sets = _sets(_by_series(found))
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLED, sets)
+        settled = {row[0]: (to_ranges(row[1]), to_ranges(row[2])) for row in cursor.fetchall()}
+        cursor.execute(_TAKE_MISSING, sets)
+        known: dict[int, list[tuple[Any, ...]]] = {}
+        for series_id, *row in cursor.fetchall():
+            known.setdefault(series_id, []).append(tuple(row))
+        rows: list[tuple[Any, ...]] = []
+        for series_id, seen in _grouped(found).items():
+            loaded, proven = settled[series_id]
+            looks = add_looks(
+                _known_looks(known.get(series_id, [])), seen, loaded=loaded, proven=proven
+            )
+            rows += [(series_id, *row) for row in _rows(looks)]
+        if rows:
+            cursor.execute(_PUT_MISSING, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _grouped(found: Sequence[Absence]) -> dict[int, Looks]:
+    by_series: dict[int, list[Absence]] = {}
+    for one in found:
+        by_series.setdefault(one.series_id, []).append(one)
+    return {
+        series_id: Looks.of(
+            (one.start_us, one.end_us, REFUSED if one.refused else 1, one.attempt_id, JUST_NOW)
+            for one in absences
+        )
+        for series_id, absences in by_series.items()
+    }
+
+
+def _known_looks(rows: Sequence[tuple[Any, ...]]) -> Looks:
+    return Looks.of(
+        (to_us(window.lower), to_us(window.upper), looks, attempt_id, to_us(seen_at))
+        for window, looks, attempt_id, seen_at in rows
+    )
+
+
+def _rows(looks: Looks) -> list[tuple[Any, ...]]:
+    columns = (looks.starts, looks.ends, looks.attempts, looks.looks, looks.since)
+    return [
+        (from_us(start), from_us(end), attempt, n, None if since == JUST_NOW else from_us(since))
+        for start, end, attempt, n, since in zip(*(c.tolist() for c in columns), strict=True)
+    ]
+
+
+def _by_series(found: Sequence[Absence]) -> dict[int, Ranges]:
+    spans: dict[int, list[tuple[int, int]]] = {}
+    for one in found:
+        spans.setdefault(one.series_id, []).append((one.start_us, one.end_us))
+    return {series_id: Ranges.of(pairs) for series_id, pairs in spans.items()}
+
+
+def _sets(ranges: Mapping[int, Ranges]) -> list[list[Any]]:
+    return [list(ranges), [multirange_text(one) for one in ranges.values()]]
 
 
 def absent_within(sessions: Sequence[tuple[int, Window]]) -> list[Ranges]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from django.db import connection
 
+from ingestion.domain.coverage import Ranges
+from ingestion.domain.windows import to_us
 from ingestion.models import Account
 from ingestion.store import budgets
 from ingestion.store.instrument_facts import Alias, InstrumentFacts, midnight, name_at
 from providers.base import Capabilities
 from providers.instruments import AssetClass
 from providers.types import Adjustment, Anchor, BarQuery, Hours, Timeframe
+
+_EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,14 @@ class SeriesFacts:
     listed_from: datetime | None
     has_volume: bool = True
     may_be_negative: bool = False
+    delisted_on: datetime | None = None
+
+    @property
+    def labels(self) -> Ranges:
+        """Return the session dates on which anything is expected, in µs: named and not gone."""
+        gone = _LATEST if self.delisted_on is None else self.delisted_on
+        spans = ((one.start or _EARLIEST, min(one.end or gone, gone)) for one in self.aliases)
+        return Ranges.of((to_us(start), to_us(end)) for start, end in spans if start < end)
 
     def query(self, start: datetime, end: datetime) -> BarQuery:
         """Ask for one window of this series, by the name that held when it begins."""
@@ -225,7 +238,8 @@ SELECT s.id, s.provider, i.symbol, s.timeframe, s.adjustment, s.hours, s.anchor,
        (SELECT array_agg(lower(p.valid) ORDER BY p.valid) FROM provider_symbol p
         WHERE p.provider = s.provider AND p.instrument_id = i.id AND NOT isempty(p.valid)),
        (SELECT array_agg(upper(p.valid) ORDER BY p.valid) FROM provider_symbol p
-        WHERE p.provider = s.provider AND p.instrument_id = i.id AND NOT isempty(p.valid))
+        WHERE p.provider = s.provider AND p.instrument_id = i.id AND NOT isempty(p.valid)),
+       i.delisted_on
 FROM series s JOIN instrument i ON i.id = s.instrument_id WHERE s.id = ANY(%s)
 """
 
@@ -238,7 +252,7 @@ def load_facts(series_ids: Iterable[int]) -> dict[int, SeriesFacts]:
 
 
 def _facts(row: tuple[Any, ...]) -> SeriesFacts:
-    spellings, firsts, lasts = row[11:14]
+    spellings, firsts, lasts, delisted_on = row[11:15]
     none = [None] * len(spellings)
     return SeriesFacts(
         series_id=row[0],
@@ -252,6 +266,7 @@ def _facts(row: tuple[Any, ...]) -> SeriesFacts:
         listed_from=midnight(row[8]),
         has_volume=row[9],
         may_be_negative=row[10],
+        delisted_on=midnight(delisted_on),
         aliases=tuple(
             Alias(spelling, midnight(first), midnight(last))
             for spelling, first, last in zip(spellings, firsts or none, lasts or none, strict=True)

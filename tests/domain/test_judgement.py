@@ -33,15 +33,19 @@ def judge(
     first_bar_ever: int | None = None,
     listed_from: int | None = None,
     traded: Ranges | None = None,
+    refused: list[int] | None = None,
+    labels: Ranges | None = None,
 ) -> Judgement:
     return judge_coverage(
+        expectation,
         window=window,
         proven_until=proven_until,
-        units=expectation.expected_units(window),
         stamps=np.array(sorted(stamps), dtype=np.int64),
         first_bar_ever=first_bar_ever,
         listed_from=listed_from,
         traded=traded,
+        refused=None if refused is None else np.array(refused, dtype=np.int64),
+        labels=labels,
     )
 
 
@@ -56,6 +60,7 @@ def days(units: Units) -> list[int]:
     st.one_of(st.none(), moments),
     st.one_of(st.none(), moments),
     some_ranges,
+    st.lists(moments, max_size=5),
 )
 def test_the_parts_make_up_the_proven_window_exactly(
     expectation: Expectation,
@@ -64,8 +69,9 @@ def test_the_parts_make_up_the_proven_window_exactly(
     proven_until: int | None,
     listed_from: int | None,
     loaded: Ranges,
+    refused: list[int],
 ) -> None:
-    """Covered, missing and not listed are disjoint; together they are the clipped window."""
+    """Covered, missing, refused and not listed are disjoint; together they are the window."""
     window = Window.of_us(*span)
     promised = expectation.expected_stamps(window).tolist()[:500]
     chosen = data.draw(st.lists(st.sampled_from(promised), max_size=12)) if promised else []
@@ -78,19 +84,27 @@ def test_the_parts_make_up_the_proven_window_exactly(
         first_bar_ever=first,
         listed_from=listed_from,
         traded=loaded,
+        refused=refused,
     )
     end = window.end_us if proven_until is None else min(window.end_us, proven_until)
     whole = Ranges.of([(window.start_us, max(window.start_us, end))])
-    parts = (judged.covered, judged.missing.ranges(), judged.not_listed)
+    parts = (
+        judged.covered,
+        judged.missing.ranges(),
+        judged.refused.ranges(),
+        judged.not_listed,
+    )
     assert sum(part.total_us for part in parts) == whole.total_us
-    assert parts[0].union(parts[1]).union(parts[2]) == whole
-    # Every expected unit of the clipped window is in exactly one of the three.
+    assert parts[0].union(parts[1]).union(parts[2]).union(parts[3]) == whole
+    # Every expected unit of the clipped window is in one of them, but for one that broke off.
     units = expectation.expected_units(window).clip(whole.starts.min(initial=2**62), end)
     for start, stop in zip(units.starts.tolist(), units.ends.tolist(), strict=True):
         if start < end:
-            assert sum(part.covers(start, min(stop, end)) for part in parts) == 1
-    # No bar that arrived within the proven part is called missing.
-    assert not judged.missing.ranges().contains(np.array(chosen, dtype=np.int64)).any()
+            whole_in = sum(part.covers(start, min(stop, end)) for part in parts)
+            assert whole_in == 1 or parts[1].clip(start, stop).total_us
+    # No bar that arrived within the proven part is called missing or refused.
+    stamps = np.array(chosen, dtype=np.int64)
+    assert not parts[1].union(parts[2]).contains(stamps).any()
 
 
 def test_weekends_are_covered_by_silence() -> None:
@@ -167,3 +181,49 @@ def test_a_day_is_not_excused_by_its_loaded_evening() -> None:
     day = Window.of_us(4 * DAY_US, 4 * DAY_US + HOUR_US)
     evening = Ranges.of([(4 * DAY_US + HOUR_US, 5 * DAY_US)])
     assert days(judge(DAYS, day, [], traded=evening).missing) == [4]
+
+
+def test_an_answer_that_breaks_off_leaves_the_rest_of_its_session_missing() -> None:
+    """Bars until 16:00 on Wednesday and nothing after: the rest of it is not known to be quiet."""
+    stamps = [day * DAY_US + 15 * HOUR_US for day in (4, 5)] + [6 * DAY_US + 16 * HOUR_US]
+    judged = judge(MINUTES, WEEK, stamps, first_bar_ever=0)
+    assert days(judged.missing) == [6, 7, 8]
+    assert int(judged.missing.starts[0]) == 6 * DAY_US + 16 * HOUR_US + HOUR_US // 60
+    closed = MINUTES.expected_units(WEEK).ends
+    assert judged.missing.ends.tolist() == closed[2:].tolist()
+
+
+def test_an_answer_that_begins_in_mid_session_leaves_what_was_before_missing() -> None:
+    """Newest first and cut short: the morning of the first session that came is not proven."""
+    stamps = [day * DAY_US + 15 * HOUR_US for day in (6, 7, 8)]
+    judged = judge(MINUTES, WEEK, stamps, first_bar_ever=0)
+    assert days(judged.missing) == [6, 4, 5]
+    assert int(judged.missing.ends[0]) == 6 * DAY_US + 15 * HOUR_US
+
+
+def test_a_listing_at_noon_is_not_broken_off() -> None:
+    """Before the first bar ever nothing was listed, and its session began when it began."""
+    stamps = [day * DAY_US + 15 * HOUR_US for day in (6, 7, 8)]
+    judged = judge(MINUTES, WEEK, stamps, first_bar_ever=stamps[0])
+    assert len(judged.missing) == 0
+
+
+def test_the_last_minute_of_a_session_breaks_nothing_off() -> None:
+    """A session that came whole is covered, whatever lacks behind it."""
+    (last,) = (MINUTES.expected_units(WEEK).ends[2:3] - HOUR_US // 60).tolist()
+    judged = judge(MINUTES, WEEK, [4 * DAY_US + 15 * HOUR_US, last], first_bar_ever=0)
+    assert days(judged.missing) == [5, 7, 8]
+
+
+def test_a_session_whose_rows_were_refused_is_not_silent() -> None:
+    """Rows that cannot be stored are no proof of a day without trading."""
+    stamps = [day * DAY_US for day in (4, 5, 8)]
+    judged = judge(DAYS, WEEK, stamps, first_bar_ever=0, refused=[6 * DAY_US, 5 * DAY_US])
+    assert (days(judged.missing), days(judged.refused)) == ([7], [6])
+    assert not judged.covered.contains(6 * DAY_US)
+
+
+def test_nobody_expects_the_session_of_a_day_on_which_an_instrument_is_gone() -> None:
+    """Silence about sessions outside the labels is covered, not missing."""
+    judged = judge(DAYS, WEEK, [4 * DAY_US], labels=Ranges.of([(0, 6 * DAY_US)]))
+    assert days(judged.missing) == [5]
