@@ -55,15 +55,15 @@ ON CONFLICT (series_id) DO UPDATE SET pending = inspection.pending + excluded.pe
 
 # A row's version tells whether anybody added to it since it was read, also what it held already.
 _OLDEST = """
-SELECT series_id, pending, xmin::text FROM inspection
+SELECT series_id, pending, (xmin, ctid)::text FROM inspection
 WHERE since <= clock_timestamp() - make_interval(secs => %s) AND series_id <> ALL(%s)
 ORDER BY since LIMIT 1
 """
 
 _STRIKE = """
 UPDATE inspection SET pending = pending - %(seen)s::tstzmultirange
-WHERE series_id = %(series_id)s AND xmin::text = %(version)s
-RETURNING isempty(pending), xmin::text
+WHERE series_id = %(series_id)s AND (xmin, ctid)::text = %(version)s
+RETURNING isempty(pending), (xmin, ctid)::text
 """
 
 _PUT_OFF = """

@@ -138,7 +138,7 @@ def find_partial_sessions(stretch: Stretch) -> list[Found]:
     with_bars = shares > 0
     if not with_bars.any():
         return []
-    absent = float(np.quantile(1 - shares[with_bars], _QUANTILE))
+    absent = float(np.quantile(1 - shares[with_bars], _QUANTILE, method="lower"))
     usual = float(np.median(shares[with_bars]))
     found = []
     for row in np.flatnonzero(with_bars & (shares < 1)).tolist():
