@@ -18,6 +18,7 @@ from ingestion.models import (
     Attempt,
     AuditEvent,
     Budget,
+    CalendarOverride,
     CorporateActionRecord,
     EmptyProof,
     FileSource,
@@ -41,12 +42,23 @@ pytestmark = pytest.mark.django_db
 
 T = datetime(2024, 1, 2, tzinfo=UTC)
 WINDOW = Range(T, T + timedelta(days=1))
+OVERRIDE = {
+    "venue": "TEST",
+    "session": T.date(),
+    "kind": "halt",
+    "opens_at": T,
+    "closes_at": T + timedelta(hours=1),
+    "reason": "a storm",
+    "declared_by": "tester",
+    "source": "cli",
+}
 TABLES = (
     "account",
     "attempt",
     "bar",
     "bar_revision",
     "budget",
+    "calendar_override",
     "corporate_action",
     "empty_proof",
     "file_source",
@@ -121,6 +133,8 @@ def _rows(db: None) -> None:
         value=7.0,
         known_from=T,
     )
+    # A ledger's row cannot be changed, so wrong ones are added beside a sound one.
+    CalendarOverride.objects.create(**OVERRIDE)
     FileSource.objects.create(name="vendor", path="/data")
     Watchlist.objects.create(name="mine", symbols=["AAA"])
     target = Target.objects.create(name="lake", kind="parquet")
@@ -146,6 +160,11 @@ def repeating(model: Any, **values: Any) -> Callable[[], object]:
         row.save(force_insert=True)
 
     return insert
+
+
+def declaring(**values: Any) -> Callable[[], object]:
+    """Declare an override that is wrong in these columns."""
+    return lambda: CalendarOverride.objects.create(**(OVERRIDE | values))
 
 
 def running(statement: str) -> Callable[[], object]:
@@ -185,6 +204,14 @@ WRONG: list[tuple[str, Callable[[], object]]] = [
     ("corporate_action_positive", updating(CorporateActionRecord, value=0)),
     ("corporate_action_known_forward", updating(CorporateActionRecord, known_to=T)),
     ("corporate_action_kind_known", updating(CorporateActionRecord, kind="merger")),
+    ("override_kind_known", declaring(kind="holiday", opens_at=None, closes_at=None)),
+    ("override_has_reason", declaring(reason="")),
+    ("override_opens_first", declaring(closes_at=T)),
+    ("override_times_fit_kind", declaring(closes_at=None)),
+    ("override_times_fit_kind", declaring(kind="special", opens_at=None)),
+    ("override_times_fit_kind", declaring(kind="closed")),
+    ("override_times_fit_kind", declaring(kind="withdrawn")),
+    ("override_times_fit_kind", declaring(kind="hours", opens_at=None, closes_at=None)),
     ("file_source_name_key", repeating(FileSource)),
     ("watchlist_name_key", repeating(Watchlist)),
     ("watchlist_not_empty", updating(Watchlist, symbols=[])),
@@ -312,7 +339,7 @@ def test_one_symbol_may_pass_to_another_instrument() -> None:
     assert ProviderSymbol.objects.count() == 2
 
 
-@pytest.mark.parametrize("table", ["audit_event", "attempt"])
+@pytest.mark.parametrize("table", ["audit_event", "attempt", "calendar_override"])
 @pytest.mark.parametrize("act", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
 def test_a_ledger_only_grows(table: str, act: str) -> None:
     """What happened stays written: the ledgers refuse every change and removal."""
@@ -326,3 +353,4 @@ def test_a_ledger_only_grows(table: str, act: str) -> None:
     assert statement.split()[0] in str(refused.value)
     assert AuditEvent.objects.count() == 1
     assert Attempt.objects.count() == 1
+    assert CalendarOverride.objects.count() == 1
