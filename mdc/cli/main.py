@@ -28,6 +28,11 @@ COMMANDS = {
     "poll": Entry("mdc.cli.poll:poll", "Ask for the newest bars again and again."),
     "definition": Entry("mdc.cli.definition:definition", "Declare datasets that are to be kept."),
     "schedule": Entry("mdc.cli.schedule:schedule", "Let datasets be due by themselves."),
+    "signal": Entry("mdc.cli.signal:signal", "Say that something happened; start who waits."),
+    "freshness": Entry(
+        "mdc.cli.freshness:freshness", "Show whether sessions were complete when promised."
+    ),
+    "kpi": Entry("mdc.cli.kpi:kpi", "Sum how well things went over a span of time."),
     "job": Entry("mdc.cli.job:job", "See jobs; start, pause, resume, cancel or retry them."),
     "reconcile": Entry(
         "mdc.cli.reconcile:reconcile", "Fetch what is stored once more; report what changed."
@@ -43,8 +48,10 @@ COMMANDS = {
         "mdc.cli.calendar:calendar", "See when venues trade; declare what calendars do not know."
     ),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
+    "findings": Entry("mdc.cli.findings:findings", "See what looks wrong; repair or accept it."),
     "actions": Entry("mdc.cli.actions:actions", "See and state splits and dividends."),
     "export": Entry("mdc.cli.export:export", "Write stored bars: CSV, JSON, Parquet, Arrow."),
+    "diff": Entry("mdc.cli.diff:diff", "Show how stored bars changed between two times."),
     "target": Entry("mdc.cli.target:target", "Deliver bars elsewhere too: lake, bus, webhook."),
     "simulate": Entry("mdc.cli.simulate:simulate", "Serve real prices as a local provider."),
     "tick": Entry("mdc.cli.tick:tick", "Run one round of housekeeping by hand."),

@@ -142,8 +142,8 @@ def test_a_large_job_is_not_raised_for_a_little_of_it() -> None:
     assert Job.objects.get(id=backfill).priority == 100
     assert the_job(ensure(start=day("2024-02-01"), end=day("2024-02-02"))) == job
     Worker.of(job).work_off()
-    paid = sql("SELECT job_id FROM attempt WHERE requests > 0 AND series_id = 1", *[])
-    assert len(paid) == len(windows_of(backfill))
+    paid = value("SELECT count(*) FROM attempt WHERE requests > 0")
+    assert paid == len(windows_of(backfill))
 
 
 @pytest.mark.parametrize("state", ["paused", "ended"])
