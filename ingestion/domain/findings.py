@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 
 class Check(enum.StrEnum):
@@ -76,3 +78,23 @@ def grew_worse(
     if end_us > than_end_us:
         return "it reaches further than what was accepted"
     return ""
+
+
+def evidence_words(evidence: Mapping[str, Any], *, most: int = 5) -> list[tuple[str, str]]:
+    """Return evidence as (name, value) for people: of a long list the first ones and how many."""
+    return [(name.replace("_", " "), _words(value, most)) for name, value in evidence.items()]
+
+
+def _words(value: Any, most: int) -> str:
+    match value:
+        case float():
+            return f"{value:.6g}"
+        case list() if len(value) > most:
+            shown = ", ".join(_words(one, most) for one in value[:most])
+            return f"{shown} and {len(value) - most:,} more"
+        case list():
+            return ", ".join(_words(one, most) for one in value)
+        case dict():
+            return ", ".join(f"{name} {_words(one, most)}" for name, one in value.items())
+        case _:
+            return str(value)

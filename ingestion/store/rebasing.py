@@ -39,6 +39,9 @@ WHERE a.kind = 'split' AND a.known_to IS NULL
               WHERE b.series_id = s.id AND b.ts < ex.at
                 AND b.known_from < ex.at + %(late)s * interval '1 day'
                 AND b.known_from < %(looked_at)s)
+  AND NOT EXISTS (SELECT 1 FROM finding f
+                  WHERE f.series_id = s.id AND f.kind = 'basis_change'
+                    AND (f.state = 'repairing' OR f.seen_at > %(looked_at)s))
 ORDER BY s.id, a.ex_date DESC
 """
 

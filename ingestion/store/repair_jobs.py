@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -21,7 +22,9 @@ _EXTENT: Final = """
 SELECT least(lower(known.hull), (SELECT min(ts) FROM bar WHERE series_id = %(series)s)),
        greatest(upper(known.hull), (SELECT max(ts) FROM bar WHERE series_id = %(series)s)
                                    + interval '1 microsecond')
-FROM (SELECT range_merge(loaded + doubted) AS hull FROM coverage WHERE series_id = %(series)s) known
+FROM (SELECT 1) always
+LEFT JOIN (SELECT range_merge(loaded + doubted) AS hull FROM coverage
+           WHERE series_id = %(series)s) known ON true
 """
 
 _TEMPLATE: Final = """
@@ -57,26 +60,20 @@ def open_whole_repair(
     with connection.cursor() as cursor:
         cursor.execute(_TEMPLATE, [series_id, like])
         template = cursor.fetchone()
-        cursor.execute(_EXTENT, {"series": series_id})
-        start, end = cursor.fetchone() or (None, None)
     if template is None or template[9] is None:
         return None
     data = {**orjson.loads(template[8]), "series": [orjson.loads(template[9])]}
     frozen = JobSpec.from_json(data)
     (series,) = frozen.series
-    starts = [start, series.start, besides.start if besides else None]
-    ends = [end, series.end, besides.end if besides else None]
-    start = min(one for one in starts if one) if any(starts) else None
-    end = max(one for one in ends if one) if any(ends) else None
-    if start is not None and first is not None:
-        start = max(start, first)
-    if start is None or end is None or start >= end:
+    asked = Window(series.start, series.end) if series.start and series.end else None
+    window = _hull([extent(series_id), asked, besides], not_before=first)
+    if window is None:
         return None
     spec = JobSpec(
         provider=frozen.provider,
-        series=(replace(series, start=start, end=end),),
-        start=start,
-        end=end,
+        series=(replace(series, start=window.start, end=window.end),),
+        start=window.start,
+        end=window.end,
         rate_limit=None,
     )
     job = Job.objects.create(
@@ -103,6 +100,23 @@ def open_whole_repair(
         reason=reason,
     )
     return int(job.pk)
+
+
+def extent(series_id: int) -> Window | None:
+    """Return from where to where anything is stored or was ever loaded of a series."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EXTENT, {"series": series_id})
+        start, end = cursor.fetchone()
+    return Window(start, end) if start is not None and start < end else None
+
+
+def _hull(windows: Sequence[Window | None], *, not_before: datetime | None) -> Window | None:
+    known = [one for one in windows if one]
+    if not known:
+        return None
+    start, end = min(one.start for one in known), max(one.end for one in known)
+    start = max(start, not_before) if not_before else start
+    return Window(start, end) if start < end else None
 
 
 def holds_whole_series(job_id: int, series_id: int) -> bool:

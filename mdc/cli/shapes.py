@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ingestion.services.show_coverage import SeriesCoverage
     from ingestion.services.summarize_job import JobSummary, SeriesSummary
     from ingestion.store.absence_reads import AbsenceRow
+    from ingestion.store.finding_reads import ListedFinding
     from ingestion.store.job_reads import EventRow, JobRow, SliceTally
     from ingestion.store.series_reads import SeriesRow
 
@@ -25,6 +26,29 @@ Shape = dict[str, Any]
 def listed_shape(listed: ListedJob) -> Shape:
     """Shape one line of `job list`."""
     return {**_job(listed.job), "wait_reason": listed.job.wait_reason, **tally_shape(listed.slices)}
+
+
+def finding_shape(one: ListedFinding) -> Shape:
+    """Shape one finding, its evidence in full."""
+    return {
+        "finding": one.id,
+        "kind": one.kind,
+        "severity": one.severity,
+        "state": one.state,
+        "provider": one.provider,
+        "symbol": one.symbol or None,
+        "timeframe": one.timeframe,
+        "start": one.window.start if one.window else None,
+        "end": one.window.end if one.window else None,
+        "times": one.times,
+        "found_at": one.found_at,
+        "seen_at": one.seen_at,
+        "job": one.job_id,
+        "closed_at": one.closed_at,
+        "closed_by": one.closed_by or None,
+        "reason": one.reason or None,
+        "evidence": one.evidence,
+    }
 
 
 def description_shape(description: JobDescription) -> Shape:

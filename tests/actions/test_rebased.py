@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from ingestion.domain.windows import Window
-from ingestion.models import AuditEvent, CorporateActionRecord
+from ingestion.models import AuditEvent, CorporateActionRecord, Finding
 from ingestion.services.doubt_rebased import doubt_rebased
 from ingestion.store.actions import StatedActions, record_actions
 from ingestion.store.bars import SeriesBars, write_bars
@@ -26,6 +26,7 @@ def series(db: None) -> int:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM coverage")
         cursor.execute("DELETE FROM bar")
+        cursor.execute("DELETE FROM finding")
         cursor.execute("DELETE FROM series")
     CorporateActionRecord.objects.all().delete()
     found = make_series()
@@ -76,7 +77,11 @@ def test_bars_from_before_a_split_are_doubted_with_a_reason(series: int) -> None
     assert doubt_rebased(now=TODAY + timedelta(hours=12)) == 0, "announced, not yet in effect"
     assert doubt_rebased(now=tomorrow + timedelta(hours=23)) == 1
     assert is_doubted(series)
-    assert "changed the basis" in AuditEvent.objects.latest("id").reason
+    assert (
+        "changed the basis" in AuditEvent.objects.filter(action="series.reset").latest("id").reason
+    )
+    finding = Finding.objects.get()
+    assert (finding.kind, finding.state) == ("basis_change", "open"), "no job is there to do as"
     assert doubt_rebased(now=tomorrow + timedelta(hours=23)) == 0, "nothing is left to doubt"
 
 
