@@ -35,9 +35,14 @@ BENCHMARKS: Final = {
     "reading": "benchmarks.reading",
     "everyday": "benchmarks.everyday",
     "export": "benchmarks.export",
+    "gaps": "benchmarks.gaps",
+    "schedules": "benchmarks.schedules",
 }
-# These run only when they are named: they take many minutes, and gigabytes of disk.
-LARGE: Final = {"export_large": "benchmarks.export_large"}
+# These run only when they are named: they take many minutes, or gigabytes of disk.
+LARGE: Final = {
+    "export_large": "benchmarks.export_large",
+    "nightly": "benchmarks.nightly",
+}
 KNOWN: Final = BENCHMARKS | LARGE
 RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 

@@ -156,7 +156,7 @@ looked = st.lists(
 
 @pytest.mark.parametrize(("venue", "timeframe", "hours", "anchor"), SHAPES)
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     listed=st.integers(0, 20),
