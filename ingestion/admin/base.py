@@ -184,6 +184,36 @@ class AuditedAdmin(BoundedAdmin):
         )
 
 
+class ForgettingAdmin(AuditedAdmin):
+    """Let a service forget rows with all that hangs on them, however much that is.
+
+    The page that asks whether to does not list what hangs on them: a ledger may be long.
+    """
+
+    def forget(self, obj: Any, actor: Actor) -> None:
+        """Forget one row through its service, which audits it."""
+        raise NotImplementedError
+
+    def get_deleted_objects(
+        self, objs: Iterable[Any], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """Name the rows alone, with the right that deleting them asks for."""
+        named = [str(obj) for obj in objs]
+        allowed = self.has_delete_permission(request)
+        needed = set() if allowed else {str(self.opts.verbose_name)}
+        return list(named), {str(self.opts.verbose_name_plural): len(named)}, needed, []
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Forget one row."""
+        self.forget(obj, person(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:
+        """Forget the chosen rows together."""
+        with transaction.atomic():
+            for obj in queryset:
+                self.forget(obj, person(request))
+
+
 def _plain_row(obj: Model, names: Iterable[str] | None = None) -> dict[str, Any]:
     chosen = set(names) if names is not None else None
     return {

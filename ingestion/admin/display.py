@@ -64,6 +64,12 @@ def badge(word: str, *, tone: str | None = None, sign: str | None = None) -> Saf
     )
 
 
+def sentence(message: str) -> str:
+    """Put what an error says into a sentence of a form, without the marks of a terminal."""
+    plain = message.replace("`", "")
+    return f"{plain[:1].upper()}{plain[1:]}."
+
+
 def instant(at: datetime | None) -> str:
     """Write an instant in UTC to the second."""
     return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else NOTHING

@@ -2,116 +2,225 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from zoneinfo import available_timezones
 
-from django import forms
-from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, QuerySet
+from django.forms import ModelForm
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from ingestion.admin.base import AuditedAdmin, LedgerAdmin
-from ingestion.admin.display import badge, instant, page_link
+from ingestion import clock
+from ingestion.admin.base import BoundedList, ForgettingAdmin, LedgerAdmin, person
+from ingestion.admin.display import NOTHING, badge, instant, page_link
 from ingestion.admin.filters import exact_filter
+from ingestion.admin.schedule_actions import VERBS, Verb
+from ingestion.admin.schedule_form import ScheduleForm
+from ingestion.admin.schedule_page import compose, last_slot, state_badge
+from ingestion.domain.actor import Actor
+from ingestion.domain.errors import MdcError
 from ingestion.models import Schedule, Slot
+from ingestion.services.declare_schedule import remove_schedule
+from ingestion.services.recompute_fires import recompute_fires
+from ingestion.services.refresh_calendars import refresh_calendars
+from ingestion.services.show_schedule import show_schedule
+from ingestion.store.schedule_reads import last_slots, view
+from providers.errors import UnknownProvider
 
 if TYPE_CHECKING:
-    from django.forms import Textarea as TextArea
+    _Action = Callable[["ScheduleAdmin", HttpRequest, QuerySet[Schedule]], None]
+    _Slots = QuerySet[Any]
 
-    _ScheduleForm = forms.ModelForm[Schedule]
-else:  # the same widget in the look of ours
-    from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
-
-    _ScheduleForm = forms.ModelForm
+# What moves due times; the rest counts when the next one comes.
+_TIMING = frozenset(("rule", "tz", "venue", "starts_at", "ends_at", "jitter"))
 
 
-class ScheduleForm(_ScheduleForm):
-    """Refuse what could never fire."""
+class ListedSchedules(BoundedList):
+    """Add to each schedule its rule in words and what became of its last due time."""
 
-    class Meta:
-        model = Schedule
-        fields = "__all__"
-        widgets = {"rule": TextArea({"rows": 3}), "note": TextArea({"rows": 3})}
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, then the last slots: two queries, however long the page."""
+        super().get_results(request)
+        schedules: list[Any] = list(self.result_list)
+        slots = last_slots([one.pk for one in schedules], limit=1)
+        last = {one.schedule_id: one for one in slots}
+        for schedule in schedules:
+            schedule.view = view(schedule)
+            schedule.last = last.get(schedule.pk)
+        self.result_list = schedules
 
-    def clean_tz(self) -> str:
-        """Require a time zone of the IANA database."""
-        name: str = self.cleaned_data["tz"]
-        if name not in available_timezones():
-            raise ValidationError(f"{name} is no time zone; write it like America/New_York.")
-        return name
 
-    def clean_rule(self) -> Any:
-        """Require an object."""
-        rule = self.cleaned_data["rule"]
-        if not isinstance(rule, dict) or not rule:
-            raise ValidationError('A rule is an object, such as {"cron": "30 18 * * 1-5"}.')
-        return rule
+def bulk(verb: Verb) -> _Action:
+    """Make the list's action for a verb."""
 
-    def clean(self) -> dict[str, Any] | None:
-        """Require an end after the start."""
-        cleaned = super().clean() or self.cleaned_data
-        start, end = cleaned.get("starts_at"), cleaned.get("ends_at")
-        if start and end and end <= start:
-            raise ValidationError({"ends_at": "The end must lie after the start."})
-        return cleaned
+    @admin.action(description=verb.label, permissions=["change"])
+    def run(model_admin: ScheduleAdmin, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        names = list(queryset.order_by("name").values_list("name", flat=True))
+        model_admin.act(request, verb, names)
+
+    run.__name__ = verb.name
+    return run
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(AuditedAdmin):
-    """Edit when a definition is due; the next due time is reckoned by the scheduler."""
+class ScheduleAdmin(ForgettingAdmin):
+    """Edit when a definition is due; see when it will be, and what became of it."""
 
     form = ScheduleForm
+    change_form_outer_before_template = "admin/ingestion/schedule.html"
     list_display = (
         "name",
         "definition",
         "action",
-        "rule",
-        "zone",
-        "next_fire",
+        "when",
+        "next_due",
+        "standing",
+        "last",
         "overlap",
         "catchup",
-        "paused_at",
     )
-    list_filter = ("action", "overlap", "catchup")
+    list_filter = (
+        "action",
+        "overlap",
+        "catchup",
+        ("paused_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("definition",)
-    search_fields = ("name", "definition__name", "note")
+    search_fields = ("name", "definition__name", "venue", "note")
     autocomplete_fields = ("definition",)
-    ordering = ("-id",)
-    readonly_fields = ("next_fire", "ledger")
+    ordering = ("name",)
+    sortable_by = ("name", "next_due")
+    actions = tuple(bulk(verb) for verb in VERBS.values())
     fieldsets = (
-        (None, {"fields": (("name", "definition"), "action", "rule", ("tz", "venue"), "note")}),
-        ("Limits", {"fields": ("starts_at", "ends_at", ("overlap", "catchup"))}),
-        ("Lateness", {"fields": (("max_lateness", "jitter"),)}),
-        ("Now", {"fields": ("next_fire", "ledger")}),
+        (None, {"fields": (("name", "definition"), "action", "rule", ("venue", "tz"))}),
+        ("Limits", {"fields": ("starts_at", "ends_at", "exclusions")}),
+        (
+            "Policies",
+            {
+                "fields": (
+                    ("overlap", "catchup", "max_lateness"),
+                    ("jitter", "pause_after_failures"),
+                )
+            },
+        ),
+        ("Signals", {"fields": (("cooldown", "gather"),)}),
     )
 
-    @admin.display(description="zone", ordering="tz")
-    def zone(self, row: Schedule) -> str:
-        """Show the time zone and the venue whose sessions count."""
-        return f"{row.tz} · {row.venue}" if row.venue else row.tz
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ListedSchedules]:
+        """Use the list that knows rules in words and last slots."""
+        return ListedSchedules
 
-    @admin.display(description="next due", ordering="next_fire_at")
-    def next_fire(self, row: Schedule) -> str:
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: ModelForm[Any], change: bool
+    ) -> None:
+        """Write what was edited; where that moves due times, reckon them anew from now on."""
+        super().save_model(request, obj, form, change)
+        if not change or _TIMING & set(form.changed_data):
+            recompute_fires(now=clock.now(), schedule_ids=[obj.pk])
+
+    def forget(self, obj: Any, actor: Actor) -> None:
+        """Forget a schedule and its slots."""
+        remove_schedule(obj.name, actor=actor)
+
+    # --- the list -----------------------------------------------------------------------------
+
+    @admin.display(description="when")
+    def when(self, row: Any) -> str:
+        """Show the rule in plain words."""
+        return str(row.view.words)
+
+    @admin.display(description="next due", ordering="next_due_at")
+    def next_due(self, row: Schedule) -> str:
         """Show when the schedule is next due."""
-        return instant(row.next_fire_at)
+        return instant(row.next_due_at)
 
-    @admin.display(description="slots")
-    def ledger(self, row: Schedule) -> SafeString:
-        """Link what became of each due time."""
-        return page_link("slot_changelist", "all due times", schedule=row.pk)
+    @admin.display(description="state")
+    def standing(self, row: Any) -> SafeString:
+        """Show whether it fires."""
+        return state_badge(row.view)
+
+    @admin.display(description="last")
+    def last(self, row: Any) -> SafeString | str:
+        """Show what became of the last due time."""
+        return last_slot(row.last)
+
+    # --- the page -----------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the verbs of a schedule."""
+        act = path(
+            "<int:schedule_id>/act/<slug:verb>/",
+            self.admin_site.admin_view(self.act_view),
+            name="ingestion_schedule_act",
+        )
+        return [act, *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show above the form what comes, what was, and what can be asked."""
+        context = dict(extra_context or {})
+        found = None
+        if object_id is not None and self.has_view_permission(request):
+            found = self.get_object(request, unquote(object_id))
+        if found is not None:
+            refresh_calendars()
+            context["page"] = compose(show_schedule(found.name, now=clock.now()))
+            context["may_act"] = self.has_change_permission(request)
+        return super().changeform_view(request, object_id, form_url, context)
+
+    # --- acting -------------------------------------------------------------------------------
+
+    def act_view(self, request: HttpRequest, schedule_id: int, verb: str) -> HttpResponse:
+        """Run one verb on one schedule and go back to its page."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        found = Schedule.objects.filter(pk=schedule_id).first()
+        if found is None or verb not in VERBS:
+            raise Http404(f"Nothing called {verb} can be done to schedule {schedule_id}.")
+        self.act(request, VERBS[verb], [found.name])
+        return redirect("admin:ingestion_schedule_change", schedule_id)
+
+    def act(self, request: HttpRequest, verb: Verb, names: Sequence[str]) -> None:
+        """Run a verb on schedules; a refusal does not keep the others from theirs."""
+        refresh_calendars()
+        note = request.POST.get("note", "").strip()[:500]
+        for name in names:
+            try:
+                messages.success(request, verb.run(name, person(request), note))
+            except MdcError as error:
+                messages.error(request, f"{name}: {error.message}")
+            except UnknownProvider as error:
+                messages.error(request, f"{name}: {error.args[0]}")
 
 
 @admin.register(Slot)
 class SlotAdmin(LedgerAdmin):
     """Show the one disposition of each due time."""
 
-    list_display = ("id", "due_at", "disposed", "schedule", "decided", "reason")
+    list_display = ("id", "due_at", "session", "disposed", "schedule", "job", "decided", "reason")
     list_filter = (
         exact_filter("schedule_id", title="schedule number", name="schedule"),
         "disposition",
     )
     list_select_related = ("schedule__definition",)
-    fields = ("schedule", "due_at", "disposed", "decided", "reason")
+    fields = ("schedule", "due_at", "session", "disposed", "into", "job", "decided", "reason")
+
+    def get_queryset(self, request: HttpRequest) -> _Slots:
+        """Add the number of the job, without the job."""
+        slots: _Slots = super().get_queryset(request).annotate(job_number=F("job__id"))
+        return slots
 
     @admin.display(description="due")
     def due_at(self, row: Slot) -> str:
@@ -122,6 +231,13 @@ class SlotAdmin(LedgerAdmin):
     def disposed(self, row: Slot) -> SafeString:
         """Show what became of it."""
         return badge(row.disposition)
+
+    @admin.display(description="job")
+    def job(self, row: Any) -> SafeString | str:
+        """Link the job that it started."""
+        if row.job_number is None:
+            return NOTHING
+        return page_link("job_change", f"job {row.job_number}", row.job_number)
 
     @admin.display(description="decided")
     def decided(self, row: Slot) -> str:

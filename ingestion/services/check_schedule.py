@@ -13,7 +13,6 @@ from ingestion.domain.due import check_exclusions
 from ingestion.domain.errors import BadRequest, BadRule
 from ingestion.domain.firing import Timing, next_fire
 from ingestion.domain.rules import OnSignal, Rule, needs_venue, rule_text
-from ingestion.domain.schedules import ScheduleAction
 from providers.sessions import Sessions
 from providers.venues import UnknownVenue
 
@@ -50,7 +49,7 @@ def check_when(when: When, *, now: datetime) -> Checked:
     sessions = _sessions_of(when.venue) if when.venue else None
     if sessions is None and needs_venue(when.rule):
         raise BadRequest(
-            f"`{rule_text(when.rule)}` counts from sessions: say whose, such as --venue XNYS",
+            f"`{rule_text(when.rule)}` counts from sessions: name a venue, such as XNYS",
             field="venue",
         )
     tz = when.tz or (sessions.tz if sessions else "UTC")
@@ -63,16 +62,6 @@ def check_when(when: When, *, now: datetime) -> Checked:
     check_exclusions(when.exclusions)
     _check_ever_due(when, tz=tz, sessions=sessions, now=now)
     return Checked(tz, sessions.venue if sessions else "", sessions)
-
-
-def check_action(action: ScheduleAction, rule: Rule) -> None:
-    """Refuse an action that the rule gives nothing to act on. Raises BadRequest."""
-    if action is ScheduleAction.REPAIR and not isinstance(rule, OnSignal):
-        raise BadRequest(
-            "repair fetches the window of a signal again: give it a rule such as"
-            " `on signal gap`, or let the schedule verify",
-            field="action",
-        )
 
 
 def _sessions_of(venue: str) -> Sessions:

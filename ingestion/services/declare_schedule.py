@@ -14,7 +14,7 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest
 from ingestion.domain.rules import Rule, rule_text, rule_to_json
 from ingestion.domain.schedules import Catchup, Overlap, ScheduleAction
-from ingestion.services.check_schedule import When, check_action, check_when
+from ingestion.services.check_schedule import When, check_when
 from ingestion.services.recompute_fires import recompute_fires
 from ingestion.store import audit
 from ingestion.store.declarations import delete_schedule, insert_schedule
@@ -45,7 +45,6 @@ class ScheduleRequest:
     ends_at: datetime | None = None
     exclusions: Sequence[Any] = ()
     pause_after_failures: int | None = None
-    note: str = ""
 
 
 def check_name(name: str, *, of: str) -> None:
@@ -58,14 +57,15 @@ def check_name(name: str, *, of: str) -> None:
         )
 
 
-def declare_schedule(request: ScheduleRequest, *, now: datetime, actor: Actor) -> int:
+def declare_schedule(
+    request: ScheduleRequest, *, now: datetime, actor: Actor, reason: str = ""
+) -> int:
     """Add a schedule and return its id; it is due from now on.
 
     Raises BadRequest, BadRule, UnknownDefinition and CalendarEnds.
     """
     check_name(request.name, of="schedule")
     definition = read_definition(request.definition)
-    check_action(request.action, request.rule)
     counts = check_when(
         When(
             rule=request.rule,
@@ -96,7 +96,6 @@ def declare_schedule(request: ScheduleRequest, *, now: datetime, actor: Actor) -
             ends_at=request.ends_at,
             exclusions=list(request.exclusions),
             pause_after_failures=request.pause_after_failures,
-            note=request.note,
         )
         if schedule_id is None:
             raise BadRequest(
@@ -115,7 +114,7 @@ def declare_schedule(request: ScheduleRequest, *, now: datetime, actor: Actor) -
                 "action": request.action.value,
                 "rule": rule_text(request.rule),
             },
-            reason=request.note,
+            reason=reason,
         )
         recompute_fires(now=now, schedule_ids=[schedule_id])
     return schedule_id

@@ -88,7 +88,7 @@ _PAIR = ".."
     metavar="N",
     help="Pause after so many failed jobs in a row.",
 )
-@click.option("--note", default="", help="What it is for.")
+@click.option("--reason", default="", help="Why, for the audit ledger.")
 def add(
     *,
     name: str,
@@ -107,7 +107,7 @@ def add(
     end: Given | None,
     exclude: tuple[str, ...],
     pause_after: int | None,
-    note: str,
+    reason: str,
 ) -> None:
     """Let a definition be due by a rule.
 
@@ -139,10 +139,10 @@ def add(
             ends_at=end.as_end if end else None,
             exclusions=[one.split(_PAIR) if _PAIR in one else one for one in split_words(exclude)],
             pause_after_failures=pause_after,
-            note=note,
         ),
         now=now,
         actor=current_actor(),
+        reason=reason,
     )
     schedule, outlook = show_next(name, now=now, count=_SHOWN)
     console = out_console()

@@ -122,7 +122,7 @@ def _facts(schedule: ScheduleView) -> Iterator[str]:
             f" ({schedule.failures} now)"
         )
     if schedule.note and schedule.paused_at is None:
-        yield f"note       {schedule.note}"
+        yield f"resumed    {schedule.note}"
 
 
 def _day(exclusion: str | list[str]) -> str:

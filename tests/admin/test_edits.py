@@ -17,7 +17,6 @@ from ingestion.models import (
     JobDefinition,
     ProviderSymbol,
     RetryClass,
-    Schedule,
     Series,
 )
 
@@ -38,6 +37,9 @@ DEFINITION = {
     "weight": "1",
     "retry_class": "fast",
     "enabled": "on",
+    # Its schedules are shown below and edited elsewhere.
+    "schedules-TOTAL_FORMS": "0",
+    "schedules-INITIAL_FORMS": "0",
 }
 
 
@@ -195,7 +197,10 @@ def test_of_a_series_only_the_precedence_is_edited(operator: Client) -> None:
     [
         ("providers", "synthetic,nasdaq", "No adapter is named nasdaq"),
         ("retry_class", "heroic", "No retry class is named heroic"),
-        ("priority", "999", "definition_priority_range"),
+        ("priority", "999", "A priority is a number from 0 to 255."),
+        ("symbols", "AAPL,AAPL", "A symbol is named twice"),
+        ("venue", "MARS", "Unknown venue"),
+        ("history_start", "2190-01-01", "lies in the future"),
     ],
 )
 def test_a_definition_that_could_not_work_is_refused(
@@ -207,35 +212,3 @@ def test_a_definition_that_could_not_work_is_refused(
     )
     assert words in str(errors(response))
     assert not JobDefinition.objects.exists()
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("tz", "Mars/Olympus", "no time zone"),
-        ("rule", "[1]", "A rule is an object"),
-        ("ends_at_0", "2023-12-31", "after the start"),
-    ],
-)
-def test_a_schedule_that_could_not_fire_is_refused(
-    field: str, value: str, words: str, operator: Client, definition: JobDefinition
-) -> None:
-    """Zone, rule and limits must make sense."""
-    fields = {
-        "name": "nightly",
-        "definition": str(definition.pk),
-        "action": "update",
-        "rule": '{"cron": "0 1 * * *"}',
-        "tz": "America/New_York",
-        "overlap": "skip",
-        "catchup": "latest",
-        "starts_at_0": "2024-01-01",
-        "starts_at_1": "00:00:00",
-        "ends_at_0": "2024-12-31",
-        "ends_at_1": "00:00:00",
-    }
-    response = operator.post(reverse("admin:ingestion_schedule_add"), fields | {field: value})
-    assert words in str(errors(response))
-    assert not Schedule.objects.exists()
-    response = operator.post(reverse("admin:ingestion_schedule_add"), fields)
-    assert response.status_code == 302

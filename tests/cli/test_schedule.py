@@ -115,7 +115,7 @@ def test_next_says_what_does_not_fire_or_fires_later(run: Run, run_json: RunJson
 @pytest.mark.usefixtures("nightly")
 def test_a_schedule_lives(run: Run, run_json: RunJson) -> None:
     """Added, listed, shown, paused, resumed, triggered and removed; each act is in the ledger."""
-    add(run, "closing", "close + 15 min", "--overlap", "buffer_one", "--note", "for the fund")
+    add(run, "closing", "close + 15 min", "--overlap", "buffer_one", "--reason", "for the fund")
     (listed,) = run_json("schedule", "list", "--json")
     assert (listed["rule"], listed["venue"], listed["tz"]) == (
         "close + 15 min",
@@ -138,12 +138,12 @@ def test_a_schedule_lives(run: Run, run_json: RunJson) -> None:
     assert not Slot.objects.exists()
     assert Job.objects.get().slot_id is None
     acts = AuditEvent.objects.filter(object_type="schedule").order_by("id")
-    assert [one.action for one in acts] == [
-        "schedule.create",
-        "schedule.pause",
-        "schedule.resume",
-        "schedule.trigger",
-        "schedule.delete",
+    assert [(one.action, one.reason) for one in acts] == [
+        ("schedule.create", "for the fund"),
+        ("schedule.pause", "vendor is down"),
+        ("schedule.resume", ""),
+        ("schedule.trigger", "try it"),
+        ("schedule.delete", ""),
     ]
 
 
@@ -184,7 +184,6 @@ def test_a_stored_rule_that_is_none_is_told(run: Run) -> None:
             2,
             "is never due from now on before its end",
         ),
-        (("add", "a", "nightly", "close", "--action", "repair"), 2, "give it a rule such as"),
         (("add", "a", "nightly", "close", "--exclude", "Christmas"), 2, "is no excluded day"),
         (("add", "a", "nightly", "close", "--jitter", "2d"), 2, "a jitter is at most a day"),
         (("add", "taken", "nightly", "close"), 2, "there is a schedule named taken already"),
