@@ -38,18 +38,24 @@ ORDER BY c.series_id
 ON CONFLICT (series_id) DO UPDATE SET pending = inspection.pending + excluded.pending
 """
 
-# The whole of a series is what was ever asked of it with an answer: loaded, doubted, proven empty
-# or asked in vain.
-_QUEUE_ALL = """
+# The whole of a series is what was ever asked of it with an answer: loaded, doubted or asked in
+# vain; and where SQL wrote what coverage does not know, as far as bars reach.
+_WHOLE = """
+SELECT s.id AS series_id, range_merge(
+    coalesce(c.loaded + c.doubted, '{}')
+    + coalesce((SELECT range_agg(m."window") FROM missing_session m WHERE m.series_id = s.id),
+               '{}')
+    + coalesce((SELECT tstzmultirange(tstzrange(min(b.ts), max(b.ts) + interval '1 us'))
+                FROM bar b WHERE b.series_id = s.id AND c.series_id IS NULL
+                HAVING min(b.ts) IS NOT NULL), '{}')) AS span
+FROM unnest(%s::int[]) AS s(id) LEFT JOIN coverage c ON c.series_id = s.id
+"""
+
+_QUEUE_ALL = f"""
 INSERT INTO inspection (series_id, pending, since)
-SELECT c.series_id, tstzmultirange(range_merge(known.ranges)), clock_timestamp()
-FROM coverage c
-CROSS JOIN LATERAL (
-    SELECT c.loaded + c.doubted
-         + coalesce((SELECT range_agg(m."window") FROM missing_session m
-                     WHERE m.series_id = c.series_id), '{}') AS ranges) known
-WHERE c.series_id = ANY(%s) AND NOT isempty(known.ranges)
-ORDER BY c.series_id
+SELECT series_id, tstzmultirange(span), clock_timestamp()
+FROM ({_WHOLE}) whole WHERE NOT isempty(span)
+ORDER BY series_id
 ON CONFLICT (series_id) DO UPDATE SET pending = inspection.pending + excluded.pending
 """
 
@@ -137,6 +143,17 @@ def queue_all(series_ids: Collection[int]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_QUEUE_ALL, [sorted(series_ids)])
         return int(cursor.rowcount)
+
+
+def whole_windows(series_ids: Collection[int]) -> dict[int, Window]:
+    """Return all that is known of each series as one window; those without any are absent."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT series_id, lower(span), upper(span) FROM ({_WHOLE}) whole"
+            " WHERE NOT isempty(span)",
+            [sorted(series_ids)],
+        )
+        return {series_id: Window(start, end) for series_id, start, end in cursor.fetchall()}
 
 
 def oldest(*, besides: Collection[int] = (), settled: timedelta = SETTLES) -> Pending | None:

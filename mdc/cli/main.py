@@ -48,6 +48,7 @@ COMMANDS = {
         "mdc.cli.calendar:calendar", "See when venues trade; declare what calendars do not know."
     ),
     "coverage": Entry("mdc.cli.coverage:coverage", "Show what is stored and where gaps are."),
+    "inspect": Entry("mdc.cli.inspect:inspect", "Look at what is stored with every check, now."),
     "findings": Entry("mdc.cli.findings:findings", "See what looks wrong; repair or accept it."),
     "actions": Entry("mdc.cli.actions:actions", "See and state splits and dividends."),
     "export": Entry("mdc.cli.export:export", "Write stored bars: CSV, JSON, Parquet, Arrow."),

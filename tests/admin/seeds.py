@@ -150,6 +150,8 @@ _ROWS = (
        SELECT id, '[2024-01-15,2024-01-16)', 'no_trade', 1, now(), now() FROM series""",
     """INSERT INTO missing_session (series_id, "window", looks, attempt_id, seen_at)
        SELECT id, '[2024-01-17,2024-01-18)', 1, 1, now() FROM series""",
+    """INSERT INTO inspection (series_id, pending)
+       SELECT id, '{[2024-01-15,2024-01-18)}' FROM series""",
     """INSERT INTO quarantine (attempt_id, series_id, ts, reason, raw)
        SELECT 1, id, now(), 'ohlc', '{"open": -1}' FROM series""",
     """INSERT INTO bar (ts, known_from, attempt_id, open, high, low, close, series_id, sequence,
