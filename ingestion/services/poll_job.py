@@ -10,6 +10,7 @@ from ingestion.domain.actor import SYSTEM
 from ingestion.domain.spec import SeriesSpec
 from ingestion.domain.states import Desired, JobState
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
+from ingestion.services.raise_realtime_gaps import raise_realtime_gaps
 from ingestion.store import jobs, slices
 from ingestion.store.coverage import Known, read_known
 from ingestion.store.crashpoints import crash_point
@@ -21,7 +22,8 @@ def poll_job(job_id: int, *, now: datetime) -> int:
     """Arm the slices of a due poll; return how many series will be asked.
 
     A window begins where coverage ends and reaches to the end of the bar that is forming now, at
-    most one slice span. A series whose last poll is still open is left alone.
+    most one slice span; what lies further back and lacks is signalled. A series whose last poll is
+    still open is left alone.
     """
     with transaction.atomic():
         job = jobs.lock_job(job_id)
@@ -30,20 +32,23 @@ def poll_job(job_id: int, *, now: datetime) -> int:
         if job.state not in (JobState.QUEUED, JobState.RUNNING):
             return 0
         known = read_known(series.series_id for series in job.spec.series)
-        armed = sum(
-            slices.rearm(
-                job_id=job_id,
-                series_id=series.series_id,
-                account_id=job.account_id,
-                window=poll_window(
-                    series, known=known[series.series_id], start=job.spec.start, now=now
-                ),
+        windows = {
+            series.series_id: poll_window(
+                series, known=known[series.series_id], start=job.spec.start, now=now
             )
             for series in job.spec.series
+        }
+        armed = sum(
+            slices.rearm(
+                job_id=job_id, series_id=series_id, account_id=job.account_id, window=window
+            )
+            for series_id, window in windows.items()
         )
         jobs.set_next_poll(job_id, at=now + timedelta(seconds=job.poll_seconds))
         if job.state is JobState.QUEUED:
             jobs.move(job, JobState.RUNNING, actor=SYSTEM)
+        reach = {series_id: window.start for series_id, window in windows.items()}
+        raise_realtime_gaps(job, known=known, reach=reach, now=now)
         crash_point("poll.before_commit")
     crash_point("poll.after_commit")
     return armed
