@@ -52,6 +52,28 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """Hold a session that was not complete when it was due, and some of the symbols that lacked."""
+
+    definition_id: int
+    venue: str
+    session: date
+    due_at: datetime
+    lacking: int
+    series: int
+    sample: Sequence[str]
+    complete_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Say since when a definition is judged, and when it is looked at next."""
+
+    since: datetime
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Count how a definition's sessions of one venue were kept in a span of time.
 
@@ -199,9 +221,32 @@ def kept_since(since: datetime, *, definition_ids: Collection[int] | None = None
         return [Kept(*row) for row in cursor.fetchall()]
 
 
-def recent_breaches(definition_id: int, *, since: datetime, limit: int) -> list[Freshness]:
-    """Return the newest sessions that were not complete when they were due."""
-    found = Freshness.objects.filter(
-        definition_id=definition_id, due_at__gte=since, lacking__gt=0
-    ).order_by("-session", "venue")
-    return list(found[:limit])
+_LATE: Final = """
+SELECT definition_id, venue, session, due_at, lacking, series,
+       ARRAY(SELECT jsonb_array_elements_text(sample)), complete_at
+FROM (SELECT f.*, row_number() OVER (PARTITION BY definition_id
+                                     ORDER BY session DESC, venue) AS place
+      FROM freshness f
+      WHERE lacking > 0 AND due_at >= %(since)s
+        AND (%(ids)s::int8[] IS NULL OR definition_id = ANY(%(ids)s))) t
+WHERE place <= %(each)s ORDER BY definition_id, place
+"""
+
+
+def late_sessions(
+    *, since: datetime, each: int, definition_ids: Collection[int] | None = None
+) -> list[Late]:
+    """Return the newest sessions that were not complete when they were due, `each` a definition."""
+    ids = None if definition_ids is None else list(definition_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(_LATE, {"since": since, "each": each, "ids": ids})
+        return [Late(*row) for row in cursor.fetchall()]
+
+
+def read_watches(definition_ids: Collection[int] | None = None) -> dict[int, Watch]:
+    """Return since when definitions are judged, and when they are looked at next."""
+    rows = JobDefinition.objects.filter(freshness__isnull=False, freshness_since__isnull=False)
+    if definition_ids is not None:
+        rows = rows.filter(id__in=definition_ids)
+    found = rows.values_list("id", "freshness_since", "next_freshness_at")
+    return {key: Watch(since, next_at) for key, since, next_at in found if since is not None}

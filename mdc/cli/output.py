@@ -89,6 +89,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 or noun == 'series' else plural}"
 
 
+def share(part: int, whole: int) -> str:
+    """Spell a share as a percentage: 99.5%."""
+    return f"{part / whole:.1%}" if whole else NOTHING
+
+
 def table(*columns: str, numeric: frozenset[str] = frozenset(), title: str | None = None) -> Table:
     """Begin a table; columns named in `numeric` align right."""
     made = Table(
