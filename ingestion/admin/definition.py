@@ -135,6 +135,11 @@ class ScheduleInline(LedgerInline):
     readonly_fields = fields
     ordering = ("name",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
+        """Read the definition along: each row says whether it is enabled."""
+        schedules: QuerySet[Schedule] = super().get_queryset(request).select_related("definition")
+        return schedules
+
     @admin.display(description="schedule")
     def page(self, row: Schedule) -> SafeString:
         """Link the schedule's page."""
