@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from ingestion.domain.actor import Actor
@@ -48,16 +49,16 @@ def record_each(
     `reasons` gives each its own, in the same order.
     """
     ids = [str(object_id) for object_id in object_ids]
+    each = [reason] * len(ids) if reasons is None else reasons
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO audit_event (actor, source, action, object_type, object_id, reason)"
-            " SELECT %s, %s, %s, %s, g.* FROM unnest(%s::text[], %s::text[]) AS g",
+            " SELECT %s, %s, %s, %s, g->>0, g->>1 FROM json_array_elements(%s) AS g",
             [
                 actor.name,
                 actor.source,
                 action,
                 object_type,
-                ids,
-                [reason] * len(ids) if reasons is None else list(reasons),
+                orjson.dumps(list(zip(ids, each, strict=True))).decode(),
             ],
         )

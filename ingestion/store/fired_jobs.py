@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 from django.db import connection
@@ -69,11 +70,11 @@ INSERT INTO job (id, definition_id, slot_id, after_id, workload, kind, account_i
                  retry_class, request, spec, planned, deadline_at, stale_at, error_class, error)
 SELECT g.id, d.id, g.slot_id, g.after_id, 'historical', g.kind, g.account_id, 'queued', 'run',
        '', g.priority, d.weight, 0, d.max_slices_per_round, d.max_concurrency, d.tries,
-       d.retry_class, g.request::jsonb, g.spec::jsonb, false,
+       d.retry_class, g.request, g.spec, false,
        g.due + d.deadline, clock_timestamp() + (g.due + d.stale_after - %s), '', ''
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[],
-            %s::int[], %s::text[], %s::text[], %s::timestamptz[])
-     AS g(id, definition_id, slot_id, after_id, kind, account_id, priority, request, spec, due)
+FROM json_to_recordset(%s)
+     AS g(id bigint, definition_id bigint, slot_id bigint, after_id bigint, kind text,
+          account_id bigint, priority int, request jsonb, spec jsonb, due timestamptz)
 JOIN job_definition d ON d.id = g.definition_id
 """
 
@@ -82,24 +83,8 @@ def insert_jobs(jobs: Sequence[NewJob], *, now: datetime, actor: Actor) -> None:
     """Queue jobs that planning will resolve; two statements, however many there are."""
     if not jobs:
         return
-    requests, specs = _texts(jobs)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT,
-            [
-                now,
-                [one.id for one in jobs],
-                [one.definition_id for one in jobs],
-                [one.slot_id for one in jobs],
-                [one.after for one in jobs],
-                [one.asked.kind.value for one in jobs],
-                [one.account_id for one in jobs],
-                [one.priority for one in jobs],
-                requests,
-                specs,
-                [one.due for one in jobs],
-            ],
-        )
+        cursor.execute(_INSERT, [now, orjson.dumps([_row(one) for one in jobs]).decode()])
     audit.record_each(
         actor=actor,
         action="job.open",
@@ -109,13 +94,16 @@ def insert_jobs(jobs: Sequence[NewJob], *, now: datetime, actor: Actor) -> None:
     )
 
 
-def _texts(jobs: Sequence[NewJob]) -> tuple[list[str], list[str]]:
-    """Write requests and specs down, each kind once: many jobs ask for the same."""
-    written = {
-        asked: (
-            orjson.dumps(asked.to_json()).decode(),
-            orjson.dumps(asked.unresolved_spec().to_json()).decode(),
-        )
-        for asked in {one.asked for one in jobs}
+def _row(one: NewJob) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "definition_id": one.definition_id,
+        "slot_id": one.slot_id,
+        "after_id": one.after,
+        "kind": one.asked.kind.value,
+        "account_id": one.account_id,
+        "priority": one.priority,
+        "request": one.asked.to_json(),
+        "spec": one.asked.unresolved_spec().to_json(),
+        "due": one.due,
     }
-    return [written[one.asked][0] for one in jobs], [written[one.asked][1] for one in jobs]

@@ -205,13 +205,12 @@ def decided_dues(dues: Collection[tuple[int, datetime]]) -> set[tuple[int, datet
     """Return those of these (schedule, due time) that have a slot already."""
     if not dues:
         return set()
-    schedule_ids, instants = zip(*dues, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT s.schedule_id, s.due"
-            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS g(schedule_id, due)"
+            " FROM json_to_recordset(%s) AS g(schedule_id bigint, due timestamptz)"
             " JOIN slot s ON s.schedule_id = g.schedule_id AND s.due = g.due",
-            [list(schedule_ids), list(instants)],
+            [_json([{"schedule_id": schedule_id, "due": due} for schedule_id, due in dues])],
         )
         return {(schedule_id, due) for schedule_id, due in cursor.fetchall()}
 
@@ -224,18 +223,9 @@ def insert_slots(slots: Sequence[NewSlot], *, now: datetime) -> None:
         cursor.execute(
             "INSERT INTO slot (id, schedule_id, due, session, disposition, reason, into_id,"
             " decided_at)"
-            " SELECT g.*, %s FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::date[],"
-            " %s::text[], %s::text[], %s::bigint[]) AS g",
-            [
-                now,
-                [one.id for one in slots],
-                [one.schedule_id for one in slots],
-                [one.due for one in slots],
-                [one.session for one in slots],
-                [one.disposition.value for one in slots],
-                [one.reason for one in slots],
-                [one.into for one in slots],
-            ],
+            " SELECT g.*, %s FROM json_to_recordset(%s) AS g(id bigint, schedule_id bigint,"
+            ' due timestamptz, session date, disposition text, reason text, "into" bigint)',
+            [now, _json(slots)],
         )
 
 
@@ -262,16 +252,10 @@ def advance(steps: Sequence[Advance], *, now: datetime) -> None:
             "UPDATE schedule s SET next_due_at = g.next_due, next_fire_at = g.next_fire,"
             " decided_until = g.decided_until,"
             " last_fired_at = CASE WHEN g.fired THEN %s ELSE s.last_fired_at END"
-            " FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],"
-            " %s::bool[]) AS g(id, next_due, next_fire, decided_until, fired) WHERE s.id = g.id",
-            [
-                now,
-                [one.schedule_id for one in steps],
-                [one.next_due for one in steps],
-                [one.next_fire for one in steps],
-                [one.decided_until for one in steps],
-                [one.fired for one in steps],
-            ],
+            " FROM json_to_recordset(%s) AS g(schedule_id bigint, next_due timestamptz,"
+            " next_fire timestamptz, decided_until timestamptz, fired bool)"
+            " WHERE s.id = g.schedule_id",
+            [now, _json(steps)],
         )
 
 
@@ -327,3 +311,8 @@ def lock_failing() -> list[Failing]:
             " ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED"
         )
         return [Failing(*[*row[:3], tuple(row[3]), Timeframe(row[4])]) for row in cursor.fetchall()]
+
+
+def _json(rows: Sequence[Any]) -> str:
+    # One text: arrays are quoted element by element, which takes as long as all the rest.
+    return orjson.dumps(rows).decode()
