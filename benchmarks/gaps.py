@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from django.db import connection, transaction
@@ -22,6 +22,7 @@ from ingestion.services.show_coverage import show_coverage
 from ingestion.store.ranges import multirange_text
 from ingestion.store.venues import ensure_venue_sessions
 from mdc.stack.embedded import EmbeddedStack
+from providers.types import Anchor, Hours, Timeframe
 
 SERIES: Final = 10_000
 PIECES: Final = 5
@@ -101,30 +102,32 @@ def _fill_daily() -> dict[int, int]:
     venues = [VENUES[n % len(VENUES)] for n in range(SERIES)]
     loaded, lacking = [], []
     for venue in venues:
-        units = _units(venue, "1d")
+        units = _units(venue, Timeframe.D1)
         holes = np.sort(random.choice(len(units) - 2, PIECES - 1, replace=False)) + 1
         covered = _without(units, holes)
         loaded.append(multirange_text(covered))
         lacking.append(len(holes))
-    ids = _fill(symbols, venues, loaded, timeframe="1d")
+    ids = _fill(symbols, venues, loaded, timeframe=Timeframe.D1)
     return dict(zip(ids, lacking, strict=True))
 
 
 def _fill_minutes() -> tuple[int, int]:
     """Store two series of minutes: one loaded in one piece, one session by session."""
-    units = _units("XNYS", "1m")
+    units = _units("XNYS", Timeframe.M1)
     one = Ranges.of([(to_us(START), to_us(END))])
     first, second = _fill(
         ["WHOLE", "PIECES"],
         ["XNYS", "XNYS"],
         [multirange_text(one), multirange_text(units.ranges())],
-        timeframe="1m",
+        timeframe=Timeframe.M1,
     )
     return first, second
 
 
-def _units(venue: str, timeframe: str) -> Units:
-    expectation = expectation_for(venue=venue, timeframe=timeframe, hours="regular", anchor="open")
+def _units(venue: str, timeframe: Timeframe) -> Units:
+    expectation = expectation_for(
+        venue=venue, timeframe=timeframe, hours=Hours.REGULAR, anchor=Anchor.OPEN
+    )
     return expectation.units_between(to_us(START), to_us(END))
 
 
@@ -134,13 +137,13 @@ def _without(units: Units, holes: np.ndarray) -> Ranges:
 
 
 def _fill(
-    symbols: Sequence[str], venues: Sequence[str], loaded: Sequence[str], *, timeframe: str
+    symbols: Sequence[str], venues: Sequence[str], loaded: Sequence[str], *, timeframe: Timeframe
 ) -> list[int]:
-    values = {
+    values: dict[str, Any] = {
         "symbols": list(symbols),
         "venues": list(venues),
         "loaded": list(loaded),
-        "timeframe": timeframe,
+        "timeframe": timeframe.value,
         "start": START,
         "end": END,
     }

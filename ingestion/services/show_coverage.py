@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from django.db import transaction
 
@@ -15,11 +14,8 @@ from ingestion.services.find_gaps import judge_series
 from ingestion.services.find_series import find_series
 from ingestion.store import absence_reads, series_reads
 from ingestion.store.absence_reads import AbsenceRow
-from ingestion.store.series_reads import BarCount, SeriesRow
+from ingestion.store.series_reads import SERIES_COUNTED, BarCount, SeriesRow
 from providers.types import Timeframe
-
-# Bars are counted one by one: of many series that takes longer than judging them.
-SERIES_COUNTED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ingestion.domain.windows import from_us
 from ingestion.services.find_series import find_series
 from ingestion.store import series_state
 from ingestion.store.coverage import Known, read_known
-from ingestion.store.series_reads import SeriesRow
+from ingestion.store.series_reads import SERIES_COUNTED, SeriesRow
 from ingestion.store.series_state import LastTry, StoredBars
 from providers.types import Timeframe
 
@@ -24,14 +24,14 @@ class SeriesState:
     `watermark` is the exclusive end up to which it is loaded or explained without a hole, from its
     first loaded stamp on; None where nothing is loaded. `loaded_spans` counts the pieces of its
     coverage, `missing` the sessions that were looked for in vain. `doubted` means that it is
-    fetched again by the next run.
+    fetched again by the next run. `bars` is None where they were not counted.
     """
 
     series: SeriesRow
     watermark: datetime | None
     first_bar: datetime | None
     last_bar: datetime | None
-    bars: int
+    bars: int | None
     loaded_spans: int
     doubted: bool
     missing: int
@@ -47,22 +47,26 @@ def show_state(
     timeframes: Sequence[Timeframe] = (),
     provider: str | None = None,
     now: datetime,
+    count_bars: bool | None = None,
 ) -> tuple[SeriesState, ...]:
     """Return the state of all series that pass every filter given, in listing order.
 
-    Raises NothingStored for a symbol without any.
+    Bars are counted if `count_bars`, and where that is None, if the series are few enough. Raises
+    NothingStored for a symbol without any.
     """
     with transaction.atomic():
         found = find_series(symbols=symbols, timeframes=timeframes, provider=provider)
         ids = [one.id for one in found]
         known = read_known(ids)
-        bars = series_state.summarize_bars(ids)
+        counted = len(found) <= SERIES_COUNTED if count_bars is None else count_bars
+        bars = series_state.summarize_bars(ids, counted=counted)
         tries = series_state.last_tries(ids)
         misses = series_state.count_missing(ids)
         jobs = series_state.open_jobs(ids)
+    none = StoredBars(bars=0 if counted else None)
     states = []
     for one in found:
-        held, last = bars.get(one.id, StoredBars()), tries.get(one.id, LastTry())
+        held, last = bars.get(one.id, none), tries.get(one.id, LastTry())
         states.append(
             SeriesState(
                 series=one,

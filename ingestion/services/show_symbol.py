@@ -96,7 +96,7 @@ def _spellings(known: KnownSymbol, names: tuple[NameRow, ...]) -> tuple[NameRow,
 def _series(symbol: str, *, now: datetime) -> tuple[SeriesState, ...]:
     if not series_reads.select_series(symbols=[symbol]):
         return ()
-    return show_state(symbols=[symbol], now=now)
+    return show_state(symbols=[symbol], now=now, count_bars=True)
 
 
 def _next_session(

@@ -16,6 +16,8 @@ from ingestion.domain.windows import Window
 from providers.types import Adjustment, Anchor, Hours, Timeframe
 
 SERIES_LIMIT = 20_000
+# Bars are counted one by one: of many series that takes longer than all else that is said of them.
+SERIES_COUNTED = 100
 
 # Django's connection serves commands, a plain one those who read without any set-up.
 Connection = psycopg.Connection[Any] | BaseDatabaseWrapper

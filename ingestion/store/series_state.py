@@ -11,9 +11,9 @@ from django.db import connection
 
 @dataclass(frozen=True, slots=True)
 class StoredBars:
-    """Count the stored bars of one series."""
+    """Hold where the stored bars of one series begin and end, and their number, if counted."""
 
-    bars: int = 0
+    bars: int | None = None
     first: datetime | None = None
     last: datetime | None = None
 
@@ -27,14 +27,22 @@ class LastTry:
     error: str = ""
 
 
-def summarize_bars(series_ids: Sequence[int]) -> dict[int, StoredBars]:
-    """Count the bars of each series; those without any are absent."""
+# The two ends come from the key; counting reads every row of it.
+_BOUNDS = """
+SELECT g.id, NULL::bigint, f.ts, l.ts
+FROM unnest(%s::int[]) AS g(id)
+CROSS JOIN LATERAL (SELECT ts FROM bar WHERE series_id = g.id ORDER BY ts LIMIT 1) f
+CROSS JOIN LATERAL (SELECT ts FROM bar WHERE series_id = g.id ORDER BY ts DESC LIMIT 1) l
+"""
+_COUNTS = """
+SELECT series_id, count(*), min(ts), max(ts) FROM bar WHERE series_id = ANY(%s) GROUP BY series_id
+"""
+
+
+def summarize_bars(series_ids: Sequence[int], *, counted: bool) -> dict[int, StoredBars]:
+    """Say where the bars of each series begin and end; those without any are absent."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT series_id, count(*), min(ts), max(ts) FROM bar"
-            " WHERE series_id = ANY(%s) GROUP BY series_id",
-            [list(series_ids)],
-        )
+        cursor.execute(_COUNTS if counted else _BOUNDS, [list(series_ids)])
         return {row[0]: StoredBars(*row[1:]) for row in cursor.fetchall()}
 
 

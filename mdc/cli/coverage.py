@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
 import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
+from ingestion import clock
 from ingestion.domain.windows import from_us
 from ingestion.services.find_series import find_series
 from ingestion.services.rebuild_coverage import Rebuilt, rebuild_coverage
-from ingestion.services.show_coverage import SERIES_COUNTED, show_coverage
+from ingestion.services.show_coverage import show_coverage
 from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.coverage_view import render_absences, render_coverage, render_gaps
@@ -38,12 +38,7 @@ class _SpeakingGroup(SpeakingCommand, click.Group):
 @click.option(
     "--absences", is_flag=True, help="List windows without bars: why, by which attempt, until when."
 )
-@click.option(
-    "--bars/--no-bars",
-    "bars",
-    default=None,
-    help=f"Count the stored bars; without either, of up to {SERIES_COUNTED} series.",
-)
+@options.count_bars()
 @options.as_json("Print one JSON list, gaps included; absences with --absences.")
 def coverage(
     *,
@@ -64,7 +59,7 @@ def coverage(
     if click.get_current_context().invoked_subcommand is not None:
         return
     found = show_coverage(
-        now=datetime.now(UTC),
+        now=clock.now(),
         symbols=symbols,
         timeframes=timeframes,
         provider=provider,
@@ -115,7 +110,7 @@ def rebuild(
     if found and not yes:
         _ask(len(found))
     rebuilt = rebuild_coverage(
-        now=datetime.now(UTC),
+        now=clock.now(),
         actor=current_actor(),
         symbols=symbols,
         timeframes=timeframes,

@@ -265,6 +265,16 @@ def following() -> Decorator:
     )
 
 
+def count_bars() -> Decorator:
+    """Take --bars/--no-bars."""
+    return click.option(
+        "--bars/--no-bars",
+        "bars",
+        default=None,
+        help="Count the stored bars; without either, of up to 100 series.",
+    )
+
+
 def as_json(help: str = "Print one JSON object.") -> Decorator:
     """Take --json."""
     return click.option("--json", "as_json", is_flag=True, help=help)

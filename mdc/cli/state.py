@@ -35,12 +35,14 @@ def state() -> None:
 @click.argument("symbol", required=False)
 @click.argument("timeframe", required=False, type=inputs.timeframes)
 @options.provider()
+@options.count_bars()
 @options.as_json("Print one JSON list.")
 def show(
     *,
     symbol: str | None,
     timeframe: tuple[Timeframe, ...] | None,
     provider: str | None,
+    bars: bool | None,
     as_json: bool,
 ) -> None:
     """Show what is stored of each series, what its last try brought, and which jobs work on it."""
@@ -49,6 +51,7 @@ def show(
         timeframes=timeframe or (),
         provider=provider,
         now=datetime.now(UTC),
+        count_bars=bars,
     )
     if as_json:
         print_json([_shape(one) for one in found])
@@ -77,7 +80,7 @@ def _render(found: tuple[SeriesState, ...]) -> None:
             when(one.first_bar),
             when(one.last_bar),
             "reset" if one.doubted and one.watermark is None else when(one.watermark),
-            f"{one.bars:,}",
+            NOTHING if one.bars is None else f"{one.bars:,}",
             f"{one.loaded_spans:,}",
             f"{one.missing:,}",
             when(one.last_attempt_at),
