@@ -10,16 +10,21 @@ from ingestion.domain.advice import advice_for
 from ingestion.domain.errors import UnknownJob
 from ingestion.domain.spec import JobSpec, SeriesSpec
 from ingestion.services.watch_job import JobProgress, watch_job
-from ingestion.store import job_reads
+from ingestion.store import attempt_reads, job_reads
+from ingestion.store.attempt_reads import AttemptTotals
 from ingestion.store.job_reads import CheckpointRow, SliceTally
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesProgress:
-    """Say how far a job has come in one series; `most_tries` is by its unluckiest slice."""
+    """Say how far a job has come in one series, and what it has done to the bars.
+
+    `most_tries` is by its unluckiest slice.
+    """
 
     spec: SeriesSpec
     slices: SliceTally
+    totals: AttemptTotals
     most_tries: int
     checkpoint: CheckpointRow | None
 
@@ -55,6 +60,7 @@ def describe_job(job_id: int) -> JobDescription:
         progress = watch_job(job_id)
         spec = read_spec(job_id)
         tries = job_reads.most_tries(job_id)
+        totals = attempt_reads.total_attempts(job_id)
         checkpoints = job_reads.select_checkpoints(job_id)
         failures = describe_failures(job_id)
     return JobDescription(
@@ -64,6 +70,7 @@ def describe_job(job_id: int) -> JobDescription:
             SeriesProgress(
                 spec=one,
                 slices=progress.series.get(one.series_id, SliceTally()),
+                totals=totals.get(one.series_id, AttemptTotals()),
                 most_tries=tries.get(one.series_id, 0),
                 checkpoint=checkpoints.get(one.series_id),
             )

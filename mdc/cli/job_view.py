@@ -12,6 +12,7 @@ from mdc.cli.output import NOTHING, count, span, table, when
 from mdc.cli.summary_table import failure_lines
 
 SERIES_SHOWN: Final = 40
+_WRITTEN: Final = ("inserted", "unchanged", "revised", "vanished")
 
 
 def render_description(description: JobDescription, console: Console) -> None:
@@ -90,7 +91,7 @@ def _standing(progress: JobProgress) -> dict[str, str]:
 
 
 def _render_series(description: JobDescription, console: Console) -> None:
-    numbers = ("slices", "failed", "tries", "bars")
+    numbers = ("slices", "failed", "tries", "bars", *_WRITTEN)
     made = table(
         *("symbol", "timeframe", "checkpoint", "last bar"), *numbers, numeric=frozenset(numbers)
     )
@@ -105,6 +106,7 @@ def _render_series(description: JobDescription, console: Console) -> None:
             f"{one.slices.dead:,}",
             str(one.most_tries),
             f"{one.slices.rows:,}",
+            *(f"{getattr(one.totals, name):,}" for name in _WRITTEN),
         )
     console.print(made)
     if len(shown) < len(description.series):

@@ -220,6 +220,10 @@ def _series_progress(one: SeriesProgress) -> Shape:
         "start": one.spec.start,
         "end": one.spec.end,
         **tally_shape(one.slices),
+        "inserted": one.totals.inserted,
+        "unchanged": one.totals.unchanged,
+        "revised": one.totals.revised,
+        "vanished": one.totals.vanished,
         "most_tries": one.most_tries,
         "checkpoint": (
             {"until": checkpoint.frontier, "ts": checkpoint.ts, "sequence": checkpoint.sequence}

@@ -141,6 +141,8 @@ def test_a_description_has_a_checkpoint_per_symbol(run_json: RunJson, db: Market
         "ts": "2024-03-28T00:00:00Z",
         "sequence": 0,
     }
+    written = [by_symbol["BETA"][name] for name in ("inserted", "unchanged", "revised", "vanished")]
+    assert written == [by_symbol["BETA"]["rows"], 0, 0, 0]
     assert shown["freshness_target"] is None
     assert shown["failures"] == []
 
