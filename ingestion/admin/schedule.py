@@ -209,13 +209,22 @@ class ScheduleAdmin(ForgettingAdmin):
 class SlotAdmin(LedgerAdmin):
     """Show the one disposition of each due time."""
 
-    list_display = ("id", "due_at", "session", "disposed", "schedule", "job", "decided", "reason")
+    list_display = (
+        "id",
+        "due_at",
+        "session",
+        "disposed",
+        "schedule",
+        "started",
+        "decided",
+        "reason",
+    )
     list_filter = (
         exact_filter("schedule_id", title="schedule number", name="schedule"),
         "disposition",
     )
     list_select_related = ("schedule__definition",)
-    fields = ("schedule", "due_at", "session", "disposed", "into", "job", "decided", "reason")
+    fields = ("schedule", "due_at", "session", "disposed", "into", "started", "decided", "reason")
 
     def get_queryset(self, request: HttpRequest) -> _Slots:
         """Add the number of the job, without the job."""
@@ -233,7 +242,7 @@ class SlotAdmin(LedgerAdmin):
         return badge(row.disposition)
 
     @admin.display(description="job")
-    def job(self, row: Any) -> SafeString | str:
+    def started(self, row: Any) -> SafeString | str:
         """Link the job that it started."""
         if row.job_number is None:
             return NOTHING
