@@ -25,6 +25,7 @@ from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from mdc.stack.files import write_private_json
 from mdc.stack.ports import HOST
+from providers.declared import Declared, use_declared
 
 _ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
@@ -80,6 +81,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return ranks.get(item.path.relative_to(tests).parts[0], len(ranks))
 
     items.sort(key=rank)
+
+
+@pytest.fixture(autouse=True)
+def calendars_as_they_come() -> Iterator[None]:
+    """Forget after each test what it declared of sessions: its rows are gone, the process stays."""
+    yield
+    use_declared(Declared())
 
 
 @pytest.fixture

@@ -1,0 +1,8 @@
+"""The calendar of the tests' venue; the command in this process."""
+
+from __future__ import annotations
+
+from tests.cli.conftest import run, run_json
+from tests.protocol.conftest import _calendar
+
+__all__ = ["_calendar", "run", "run_json"]
