@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from providers.adapters.polygon.drift import page_drift
 from providers.adapters.polygon.listings import build_listing_request, read_listing
 from providers.bars import Bars, FloatColumn
 from providers.base import Adapter, Capabilities, RateLimit, SeriesCapability
@@ -229,6 +230,7 @@ class Polygon(Adapter):
             raw_row=raw_row,
             payload_sha=payload_digest(body),
             payload_bytes=len(body),
+            drift=page_drift(body),
         )
 
     def guess_listing(self, vendor_symbol: str) -> Listing | None:

@@ -18,6 +18,7 @@ from urllib.parse import quote as percent_encode
 
 import msgspec
 
+from providers.adapters.yahoo.drift import chart_drift
 from providers.adapters.yahoo.events import (
     pack,
     reaches_the_present,
@@ -242,6 +243,7 @@ def _page(
         payload_sha=payload_digest(body),
         payload_bytes=len(body),
         actions=actions,
+        drift=chart_drift(body),
     )
 
 
