@@ -23,6 +23,7 @@ from providers.instants import (
     to_us,
     utc_offsets,
 )
+from providers.session_kinds import SessionKind, session_kinds
 from providers.sessions import DAY_US, NO_BREAK
 from providers.types import Timeframe
 from providers.venue_rules import ALIASES, VENUES
@@ -107,6 +108,13 @@ def session_on(venue: str, day: str) -> list[str]:
     return [from_us(edge).isoformat()[:16] for edge in edges if edge != NO_BREAK]
 
 
+def kind_on(venue: str, day: str) -> SessionKind:
+    """Return the kind of the session labelled by that day."""
+    sessions = load_sessions(venue)
+    kind: SessionKind = session_kinds(sessions)[np.searchsorted(sessions.labels, us(day))]
+    return kind
+
+
 # On these the recorded sources contradict each other, and a third one decides.
 CONTRADICTED = {("CMES", "2025-12-25"): "one source trades through Christmas Day, one is closed"}
 
@@ -133,6 +141,9 @@ def test_sessions_agree_with_independent_records(recorded: Path) -> None:
                 if record[name]
             ]
             assert session_on(venue, record["date"]) == stated, record
+            # A day without a session has no kind; the record names the reason for it there.
+            if stated:
+                assert kind_on(venue, record["date"]) == record["kind"], record
             checked += 1
     assert checked > 2700
 
@@ -179,6 +190,31 @@ def test_rules_state_hours_where_the_package_has_none(
     """Hours that changed, halts and holidays of their own hold on their dates only."""
     found = session_on(venue, day)
     assert [edge[8:] for edge in found] == list(edges)
+
+
+@pytest.mark.parametrize(
+    ("venue", "day", "kind"),
+    [
+        ("XNYS", "2024-07-03", SessionKind.EARLY_CLOSE),
+        # From 15:00 to 15:30: neither the last day of the old hours nor the first of the new.
+        ("XTKS", "2024-11-01", SessionKind.NORMAL),
+        ("XTKS", "2024-11-05", SessionKind.NORMAL),
+        # From 16:15 to 16:00, two weeks after a half day.
+        ("CMES", "2015-09-14", SessionKind.NORMAL),
+        ("CMES", "2024-06-19", SessionKind.EARLY_CLOSE),
+        # Ash Wednesday begins at one o'clock, exam day an hour later from open to close.
+        ("BVMF", "2024-02-14", SessionKind.LATE_OPEN),
+        ("XKRX", "2019-11-14", SessionKind.SPECIAL),
+        ("XKRX", "2019-01-02", SessionKind.LATE_OPEN),
+        # Clocks changed in New York and not yet in London: as usual on either's own clock.
+        ("XNYS", "2024-03-11", SessionKind.NORMAL),
+        ("FX", "2024-03-11", SessionKind.NORMAL),
+        ("24/7", "2024-03-31", SessionKind.NORMAL),
+    ],
+)
+def test_kinds_are_told_from_the_sessions_around(venue: str, day: str, kind: SessionKind) -> None:
+    """Half days, late opens and days with hours of their own; a change of hours is none."""
+    assert kind_on(venue, day) is kind
 
 
 def test_extended_hours_are_stated_by_the_venue() -> None:
