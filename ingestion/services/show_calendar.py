@@ -9,6 +9,7 @@ from ingestion.calendars import sessions_for
 from ingestion.domain.windows import from_us, to_us
 from ingestion.services.list_overrides import ListedOverride, overrides_of
 from ingestion.services.list_sessions import ListedSession, list_sessions
+from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.store.venue_series import venues_in_use
 from providers.venue_rules import ALIASES
 from providers.venues import UnknownVenue, aliases_of
@@ -46,6 +47,14 @@ class EndingCalendar:
     last_session: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownCalendars:
+    """Name the venues in use, and those of their calendars that end soon."""
+
+    venues: tuple[str, ...]
+    ending: tuple[EndingCalendar, ...]
+
+
 def show_calendar(venue: str, *, now: datetime) -> Calendar:
     """Describe a venue's calendar; raises UnknownVenue."""
     sessions = sessions_for(venue)
@@ -75,19 +84,19 @@ def show_calendar(venue: str, *, now: datetime) -> Calendar:
     )
 
 
-def calendars_ending(*, now: datetime, within: timedelta = NEAR_END) -> list[EndingCalendar]:
-    """List the venues in use of which nothing is known beyond a date that is near."""
-    limit = to_us(now + within)
-    found = []
-    for venue in venues_in_use():
+def known_calendars(*, now: datetime, within: timedelta = NEAR_END) -> KnownCalendars:
+    """List the venues in use, and those of which nothing is known beyond a date that is near."""
+    refresh_calendars()
+    venues, ending = venues_in_use(), []
+    for venue in venues:
         try:
             sessions = sessions_for(venue)
         except UnknownVenue:
             # Whoever uses it is told; what ends is another matter.
             continue
-        if sessions.known_until < limit:
-            found.append(EndingCalendar(venue, _last(sessions.labels.tolist())))
-    return found
+        if sessions.known_until < to_us(now + within):
+            ending.append(EndingCalendar(venue, _last(sessions.labels.tolist())))
+    return KnownCalendars(tuple(venues), tuple(ending))
 
 
 def _last(labels: list[int]) -> date | None:

@@ -7,16 +7,18 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 import click
 import django
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 from rich.table import Table
 
+from ingestion import clock
 from mdc.celery import app
 from mdc.stack import postgres, valkey
 from mdc.stack.errors import StackError
@@ -110,6 +112,23 @@ def _tables() -> tuple[str, str]:
     return "ok", "up to date"
 
 
+def _calendars() -> tuple[str, str]:
+    if not settings.OWN_DATABASE_URL and not is_locked(settings.MDC_HOME):
+        return "note", "not looked at while the stack is down"
+    check_database(settings.DATABASE_URL)
+    # Loaded only here: its tables need every app to be ready.
+    try:
+        known = import_module("ingestion.services.show_calendar").known_calendars(now=clock.now())
+    except DatabaseError:
+        return "note", "not looked at while tables are missing"
+    finally:
+        connection.close()
+    if not known.ending:
+        return "ok", f"{len(known.venues)} in use, known for 90 days and more"
+    said = ", ".join(f"{one.venue} ends with {one.last_session}" for one in known.ending)
+    return "note", f"{said}; a newer exchange_calendars brings more, what lies beyond is refused"
+
+
 def _broker() -> tuple[str, str]:
     if not settings.OWN_BROKER_URL:
         valkey.binary()
@@ -152,6 +171,7 @@ _CHECKS: dict[str, Callable[[], tuple[str, str]]] = {
     "stack": _stack,
     "database": _database,
     "tables": _tables,
+    "calendars": _calendars,
     "broker": _broker,
     "workers": _workers,
     "providers": _providers,

@@ -19,6 +19,7 @@ from ingestion.services.apply_calendar_change import CalendarChange
 from ingestion.services.declare_override import declare_override
 from ingestion.services.declare_schedule import ScheduleRequest, declare_schedule
 from ingestion.services.refresh_calendars import refresh_calendars
+from ingestion.services.show_calendar import known_calendars
 from ingestion.services.withdraw_override import withdraw_override
 from ingestion.store.venues import ensure_venue_sessions
 from providers.declared import Declared, use_declared
@@ -343,3 +344,25 @@ def _days(ranges: Any) -> list[str]:
         return f"{datetime.fromtimestamp(us / 1e6, UTC):%Y-%m-%d}"
 
     return [f"{text(start)}..{text(end)}" for start, end in ranges]
+
+
+def test_calendars_that_end_soon_are_named_ninety_days_ahead(series: dict[str, int]) -> None:
+    """Of venues in use only, whether a series or a schedule uses them; one day earlier, none."""
+    Instrument.objects.create(symbol="UNUSED", venue="XBOM")
+    definition = JobDefinition.objects.create(
+        name="daily",
+        symbols=["DAY"],
+        timeframe="1d",
+        history_start=date(2024, 1, 1),
+        providers=["synthetic"],
+    )
+    declare_schedule(
+        ScheduleRequest("china", definition.name, parse_rule("close + 15 min"), venue="XSHG"),
+        now=NOW,
+        actor=TESTER,
+    )
+    near = datetime(2026, 10, 3, 1, tzinfo=UTC)
+    found = known_calendars(now=near)
+    assert found.venues == ("XLON", "XNAS", "XNYS", "XSHG")
+    assert [(one.venue, str(one.last_session)) for one in found.ending] == [("XSHG", "2026-12-31")]
+    assert known_calendars(now=near - timedelta(days=1)).ending == ()
