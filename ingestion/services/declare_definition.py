@@ -19,6 +19,7 @@ from ingestion.domain.spec import (
     JobRequest,
 )
 from ingestion.domain.states import JobKind
+from ingestion.services.add_verifications import add_verifications
 from ingestion.services.declare_schedule import check_name
 from ingestion.services.resolve_request import resolve_request
 from ingestion.store import audit
@@ -84,10 +85,17 @@ def _job_of(request: DefinitionRequest, provider: str) -> JobRequest:
     )
 
 
-def declare_definition(request: DefinitionRequest, *, now: datetime, actor: Actor) -> int:
+def declare_definition(
+    request: DefinitionRequest,
+    *,
+    now: datetime,
+    actor: Actor,
+    verify_after: Sequence[timedelta] = (),
+) -> int:
     """Add a definition and return its id; nothing is fetched before it is started or scheduled.
 
-    Raises what check_definition raises.
+    Its sessions are verified at the ages `verify_after`, each by a schedule of its own. Raises what
+    check_definition and add_verifications raise, and then nothing is added.
     """
     venue = sessions_for(request.venue).venue if request.venue else ""
     check_definition(request, now=now)
@@ -124,6 +132,8 @@ def declare_definition(request: DefinitionRequest, *, now: datetime, actor: Acto
             object_id=definition_id,
             after={name: str(value) for name, value in columns.items() if value not in ("", None)},
         )
+        if verify_after:
+            add_verifications(request.name, ages=verify_after, now=now, actor=actor)
     return definition_id
 
 

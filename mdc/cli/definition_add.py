@@ -12,12 +12,12 @@ import mdc.cli.apps_ready  # noqa: F401
 from ingestion import clock
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import DEFAULT_CONCURRENCY, DEFAULT_TRIES
-from ingestion.services.add_verifications import add_verifications
 from ingestion.services.declare_definition import (
     DEFAULT_PRIORITY,
     DefinitionRequest,
     declare_definition,
 )
+from ingestion.services.list_schedules import list_schedules
 from mdc.cli import inputs, options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand, SpokenUsage
@@ -120,7 +120,6 @@ def add(
     """Declare a dataset that is to be kept complete; `mdc schedule add` says when."""
     if len(timeframes) != 1:
         raise SpokenUsage("a definition has one bar length; declare one definition for each")
-    now, actor = clock.now(), current_actor()
     ages = [inputs.span(word) for word in split_words(verify_after)]
     declare_definition(
         DefinitionRequest(
@@ -141,13 +140,13 @@ def add(
             tries=tries,
             max_concurrency=concurrency,
         ),
-        now=now,
-        actor=actor,
+        now=clock.now(),
+        actor=current_actor(),
+        verify_after=ages,
     )
-    added = add_verifications(name, ages=ages, now=now, actor=actor) if ages else ()
     click.echo(f"{name} keeps {count(len(symbols), 'symbol')} at {timeframes[0]}.")
-    for schedule in added:
-        click.echo(f"Sessions are verified by the schedule {schedule}.")
+    for one in list_schedules(definition=name):
+        click.echo(f"{one.schedule.name}: {one.schedule.action} {one.schedule.words}.")
     click.echo(
         f"Next: mdc definition start {name}; by itself:"
         f' mdc schedule add {name} {name} "close + 15 min"'

@@ -66,6 +66,21 @@ def test_a_definition_lives(run: Run, run_json: RunJson) -> None:
     assert [one.action for one in acts] == ["job_definition.create", "job_definition.delete"]
 
 
+def test_a_definition_may_be_verified_later(run: Run, run_json: RunJson) -> None:
+    """One schedule an age, or nothing at all where an age is none."""
+    words = ("definition", "add", "daily", "--symbols", "AAPL", "--start", "2020-01-01")
+    words += ("--provider", "synthetic", "--verify-after")
+    refused = run(*words, "1h,soon")
+    assert (refused.exit_code, "'soon' is no span" in refused.stderr) == (2, True)
+    assert not JobDefinition.objects.exists()
+    assert "daily-verify-7d: verify 7 d after each close of" in run(*words, "1h,7d").stdout
+    found = run_json("schedule", "list", "--definition", "daily", "--json")
+    assert [(one["rule"], one["action"]) for one in found] == [
+        ("close + 1 h", "verify"),
+        ("close + 7 d", "verify"),
+    ]
+
+
 @pytest.mark.usefixtures("nightly")
 def test_next_says_why_odd_times_are_odd(run: Run, run_json: RunJson) -> None:
     """The half day after Thanksgiving, in New York's time and in UTC."""
