@@ -71,6 +71,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("Job definitions", "ingestion.jobdefinition", "description"),
         Entry("Schedules", "ingestion.schedule", "event_repeat"),
         Entry("Slots", "ingestion.slot", "event_available"),
+        Entry("Signals", "ingestion.signal", "campaign"),
+        Entry("Signal matches", "ingestion.signalmatch", "hearing"),
+        Entry("Freshness", "ingestion.freshness", "timelapse"),
         Entry("Retry classes", "ingestion.retryclass", "replay"),
     ),
     "Providers": (

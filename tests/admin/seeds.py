@@ -164,6 +164,16 @@ _ROWS = (
     """INSERT INTO calendar_override (venue, session, kind, reason, declared_by, source)
        SELECT 'XNYS', '2024-02-01'::date + n, 'closed', 'a storm', 'seed', 'cli'
        FROM generate_series(1, 30) n""",
+    """INSERT INTO signal (name, symbols, timeframe, "window", evidence, actor, reason)
+       SELECT 'gap', ARRAY['SYM000'], '1d', '[2024-01-15,2024-01-16)', '{}', 'seed', 'a hole'
+       FROM generate_series(1, 30) n""",
+    """INSERT INTO signal_match (signal_id, schedule_id, slot_id)
+       SELECT s.id, o.schedule_id, o.id FROM slot o, (SELECT max(id) AS id FROM signal) s""",
+    """INSERT INTO freshness (definition_id, venue, session, closed_at, due_at, judged_at, series,
+                              lacking, sample, complete_at)
+       SELECT d.id, 'XNYS', '2024-01-01'::date + n, now(), now(), now(), 2, n % 2, '["SYM000"]',
+              CASE n % 2 WHEN 0 THEN now() END
+       FROM job_definition d, generate_series(1, 30) n""",
     """INSERT INTO watchlist (name, symbols)
        SELECT 'list' || n, ARRAY['SYM000', 'SYM001'] FROM generate_series(1, 30) n""",
     """INSERT INTO file_source (name, path, layout)

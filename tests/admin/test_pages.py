@@ -56,9 +56,13 @@ def test_the_ledgers_are_those_that_nobody_edits() -> None:
         "executor",
         "fetchrun",
         "filesource",
+        "freshness",
+        "inspection",
         "missingsession",
         "outboxentry",
         "quarantine",
+        "signal",
+        "signalmatch",
         "slice",
         "slot",
     }
