@@ -22,6 +22,7 @@ from ingestion.models import (
     CorporateActionRecord,
     EmptyProof,
     FileSource,
+    Freshness,
     Instrument,
     Job,
     JobDefinition,
@@ -31,6 +32,8 @@ from ingestion.models import (
     RetryClass,
     Schedule,
     Series,
+    Signal,
+    SignalMatch,
     Slice,
     Slot,
     Target,
@@ -62,6 +65,7 @@ TABLES = (
     "corporate_action",
     "empty_proof",
     "file_source",
+    "freshness",
     "instrument",
     "job",
     "job_definition",
@@ -71,6 +75,8 @@ TABLES = (
     "retry_class",
     "schedule",
     "series",
+    "signal",
+    "signal_match",
     "slice",
     "slot",
     "target",
@@ -113,6 +119,18 @@ def _rows(db: None) -> None:
     )
     schedule = Schedule.objects.create(name="nightly", definition=definition, rule={})
     Slot.objects.create(schedule=schedule, due=T, disposition="fired", decided_at=T)
+    signal = Signal.objects.create(name="gap", window=WINDOW, actor="mdc")
+    SignalMatch.objects.create(signal=signal, schedule=schedule)
+    Freshness.objects.create(
+        definition=definition,
+        venue="XNYS",
+        session=T.date(),
+        closed_at=T,
+        due_at=T,
+        judged_at=T,
+        series=1,
+        lacking=1,
+    )
     RetryClass.objects.create(name="patient")
     Attempt.objects.create(
         slice_id=1,
@@ -286,6 +304,11 @@ WRONG: list[tuple[str, Callable[[], object]]] = [
     ("slot_once", repeating(Slot)),
     ("slot_disposition_known", updating(Slot, disposition="lost")),
     ("slot_only_coalesced_go_into", lambda: Slot.objects.update(into=F("pk"))),
+    ("signal_window_not_empty", updating(Signal, window=Range(T, T))),
+    ("signal_match_once", repeating(SignalMatch)),
+    ("freshness_once", repeating(Freshness)),
+    ("freshness_lacking_of_series", updating(Freshness, lacking=2)),
+    ("freshness_complete_or_lacking", updating(Freshness, lacking=0)),
     ("bar_y2024_pkey", running(_BAR.format("bar", "", "", 2))),
     ("bar_revision_pkey", running(
         _BAR.format("bar_revision", ", known_to", ", '2024-01-04Z'::timestamptz", 2))),
