@@ -35,6 +35,7 @@ BENCHMARKS: Final = {
     "reading": "benchmarks.reading",
     "everyday": "benchmarks.everyday",
     "export": "benchmarks.export",
+    "quality": "benchmarks.quality",
     "gaps": "benchmarks.gaps",
     "schedules": "benchmarks.schedules",
 }

@@ -99,7 +99,7 @@ def _render(looked_at: list[InspectedSeries]) -> None:
 
 
 def _line(series: SeriesRow, found: Found) -> tuple[str, ...]:
-    told = {name: value for name, value in found.evidence.items() if name != "bars"}
+    told = {name: value for name, value in found.evidence.items() if name != "bars_around"}
     return (
         series.provider,
         series.symbol,

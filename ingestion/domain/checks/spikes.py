@@ -316,7 +316,7 @@ def _finding(stretch: Stretch, group: list[_Span]) -> Found:
         "ratio": number(math.exp(worst.ratio)) if abs(worst.ratio) < 100 else None,
         "usual_move": number(worst.size / worst.scales),
         "bars_affected": last - first + 1,
-        "bars": bars_around(stretch.bars, first, last),
+        "bars_around": bars_around(stretch.bars, first, last),
     }
     if worst.shape == "jump" and split_like(worst.ratio):
         evidence["looks_like_split"] = split_like(worst.ratio)

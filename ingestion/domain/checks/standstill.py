@@ -129,5 +129,5 @@ def _evidence(stretch: Stretch, run: _Run, shape: str) -> dict[str, Any]:
         "shape": shape,
         "bars_affected": run.last - run.first + 1,
         "usual_share": number(run.usual),
-        "bars": bars_around(stretch.bars, run.first, run.last),
+        "bars_around": bars_around(stretch.bars, run.first, run.last),
     }

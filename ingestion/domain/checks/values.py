@@ -66,6 +66,6 @@ def _found(stretch: Stretch, kind: Check, first: int, last: int, why: dict[str, 
     evidence = {
         **why,
         "bars_affected": last - first + 1,
-        "bars": bars_around(stretch.bars, first, last),
+        "bars_around": bars_around(stretch.bars, first, last),
     }
     return Found(kind, severity, start_us, end_us, evidence)
