@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
 from django.db import connection, transaction
 
+from ingestion.calendars import expectation_for
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest, FindingRefused
 from ingestion.domain.findings import UNSETTLED, Check, FindingState
-from ingestion.domain.windows import to_us
+from ingestion.domain.windows import MICROSECOND, Window, to_us
 from ingestion.store import audit, findings
 from ingestion.store.bars import lock_series, withdraw_bars
+from ingestion.store.emptied import explain_emptied
 from ingestion.store.findings import FindingRow
+from ingestion.store.series import load_facts
 
 
 def accept_finding(
@@ -51,6 +55,9 @@ def _delete_bars(found: FindingRow, *, actor: Actor, reason: str) -> int:
     assert found.series_id is not None  # as _lock_bars has seen, and a series never changes
     stamps = [to_us(datetime.fromisoformat(text)) for text in found.evidence["stamps"]]
     deleted = withdraw_bars(connection, found.series_id, stamps)
+    explain_emptied(
+        found.series_id, _sessions_of(found.series_id, stamps), attempt_id=found.attempt_id or 0
+    )
     audit.record(
         actor=actor,
         action="bars.withdraw",
@@ -60,3 +67,18 @@ def _delete_bars(found: FindingRow, *, actor: Actor, reason: str) -> int:
         reason=reason,
     )
     return deleted
+
+
+def _sessions_of(series_id: int, stamps: list[int]) -> list[Window]:
+    """Return the sessions (days, weeks, months) that hold these stamps."""
+    facts = load_facts([series_id])[series_id]
+    expectation = expectation_for(
+        venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
+    )
+    length_us = facts.timeframe.duration // MICROSECOND
+    units = expectation.units_between(min(stamps), max(stamps) + length_us)
+    places = np.searchsorted(units.full_starts, stamps, side="right") - 1
+    held = np.unique(places[(places >= 0) & (stamps < units.full_ends[np.maximum(places, 0)])])
+    return [
+        Window.of_us(int(units.full_starts[place]), int(units.full_ends[place])) for place in held
+    ]

@@ -103,23 +103,19 @@ def _set_aside(
     if not rebased:
         return
     numbers = attempts.next_attempt_ids(len(rebased))
-    attempts.insert_attempts(
-        [
-            replace(
-                build_attempt(
-                    one.claimed,
-                    one.tally,
-                    attempt_id=number,
-                    account_id=account_id,
-                    executor_id=executor_id,
-                    outcome=AttemptOutcome.SUPERSEDED,
-                ),
-                rows_in=one.rows_in,
-                detail={"rebased": basis_evidence(seen)},
-            )
-            for (one, seen), number in zip(rebased, numbers, strict=True)
-        ]
-    )
+    records = []
+    for (one, seen), number in zip(rebased, numbers, strict=True):
+        begun = build_attempt(
+            one.claimed,
+            one.tally,
+            attempt_id=number,
+            account_id=account_id,
+            executor_id=executor_id,
+            outcome=AttemptOutcome.SUPERSEDED,
+        )
+        detail = {**begun.detail, "rebased": basis_evidence(seen)}
+        records.append(replace(begun, rows_in=one.rows_in, detail=detail))
+    attempts.insert_attempts(records)
     supersede(
         rebased,
         {one.claimed.slice_id: number for (one, _), number in zip(rebased, numbers, strict=True)},

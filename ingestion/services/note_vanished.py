@@ -28,18 +28,21 @@ def vanished_bars(one: Fetched, count: WriteCounts) -> Stamps:
     """Return the stamps, in µs, of stored bars of which an answer shows that they are gone.
 
     Only what was asked for again, and as far as the answer counts: neither what lies behind a
-    truncation, nor what came and was refused, nor what lies outside the sessions as they are now.
+    truncation, nor what came and was refused, nor what may have come and was left out because it
+    lies outside the hours of the series.
     """
     gone = count.vanished_ts
     if not one.claimed.refetch or not len(gone):
         return np.empty(0, np.int64)
     gone = gone[gone < _answered_until(one)]
-    facts = one.facts
-    expectation = expectation_for(
-        venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
-    )
-    kept: Stamps = gone[~np.isin(gone, _refused(one)) & expectation.on_grid(gone)]
-    return kept
+    gone = gone[~np.isin(gone, _refused(one))]
+    if one.outside_hours:
+        facts = one.facts
+        expectation = expectation_for(
+            venue=facts.venue, timeframe=facts.timeframe, hours=facts.hours, anchor=facts.anchor
+        )
+        gone = gone[expectation.on_grid(gone)]
+    return gone
 
 
 def note_vanished(

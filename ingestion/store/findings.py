@@ -71,7 +71,7 @@ WHERE id IN (SELECT id FROM finding
 
 _ROW: Final = """
 SELECT id, kind, series_id, provider, "window", severity, state, fingerprint, evidence::text,
-       job_id, times
+       attempt_id, job_id, times
 FROM finding
 """
 
@@ -121,6 +121,7 @@ class FindingRow:
     state: FindingState
     fingerprint: str
     evidence: Mapping[str, Any]
+    attempt_id: int | None
     job_id: int | None
     times: int
 
@@ -354,6 +355,7 @@ def _row(row: tuple[Any, ...]) -> FindingRow:
         state=FindingState(row[6]),
         fingerprint=row[7],
         evidence=orjson.loads(row[8]),
-        job_id=row[9],
-        times=row[10],
+        attempt_id=row[9],
+        job_id=row[10],
+        times=row[11],
     )

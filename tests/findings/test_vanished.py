@@ -23,7 +23,9 @@ from tests.protocol.scene import (
     Worker,
     day,
     fetched,
+    loaded,
     open_running,
+    proofs,
     sql,
     stored_days,
     truth,
@@ -140,6 +142,8 @@ def test_deleted_bars_stay_readable_as_of_earlier() -> None:
     assert (finding.state, finding.closed_by) == ("accepted", "ann")
     event = AuditEvent.objects.get(action="bars.withdraw")
     assert (event.actor, event.after["bars"], event.reason) == ("ann", 1, "delisted that day")
+    assert proofs(finding.series_id) == [("no_trade", "2024-01-09", "2024-01-10")]
+    assert not loaded(finding.series_id).contains(us("2024-01-09")), "explained, not loaded"
     look_again(withholding("2024-01-09"))
     assert Finding.objects.count() == 1, "what is gone does not vanish again"
 
