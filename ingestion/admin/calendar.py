@@ -145,8 +145,9 @@ class CalendarOverrideAdmin(BoundedAdmin):
         assert isinstance(form, OverrideForm)
         done = declare_override(form.statement(), actor=person(request), now=clock.now())
         obj.pk = CalendarOverride.objects.filter(venue=obj.venue).latest("id").pk
-        for venue, days in done.sessions.items():
-            messages.info(request, f"{venue}: {', '.join(map(str, days))} changed.")
+        days = done.sessions.get(obj.venue, ())
+        if days:
+            messages.info(request, f"{obj.venue}: {', '.join(map(str, days))} changed.")
         if done.doubted:
             messages.info(request, f"To be fetched again there: {done.doubted:,} series.")
         if done.schedules:

@@ -34,9 +34,11 @@ from mdc.cli.errors import SpeakingCommand
 from mdc.cli.inputs import Given
 from mdc.cli.output import count, iso, out_console, print_json, table, when
 from mdc.cli.spoken import SpokenUsage
+from providers.venue_rules import ALIASES
 
 _PROBLEMS_SHOWN: Final = 20
 _SESSIONS_SHOWN: Final = 5
+_VENUES_SHOWN: Final = 3
 _EXPORTED: Final = (*COLUMNS, "declared_by", "declared_at", "source")
 _VENUE = click.option("--venue", metavar="MIC", help="Only this venue.")
 _REASON = click.option("--reason", required=True, help="Why: an announcement, an address, a name.")
@@ -191,8 +193,11 @@ def _say(change: CalendarChange) -> None:
     if not change.sessions:
         click.echo("Declared; the sessions are what they were.")
         return
+    alike: dict[tuple[date, ...], list[str]] = {}
     for venue, days in change.sessions.items():
-        click.echo(f"{venue}: {_days(days)} changed.")
+        alike.setdefault(days, []).append(venue)
+    for days, venues in alike.items():
+        click.echo(f"{_venues(venues)}: {_days(days)} changed.")
     said = []
     if change.doubted:
         said.append(f"{count(change.doubted, 'series')} to be fetched again there")
@@ -200,6 +205,14 @@ def _say(change: CalendarChange) -> None:
         said.append(f"next fires of {count(change.schedules, 'schedule')} reckoned anew")
     if said:
         click.echo(f"{'; '.join(said)}.")
+
+
+def _venues(venues: list[str]) -> str:
+    """Name the venues that were declared of before those that share with them."""
+    first, *others = sorted(venues, key=lambda venue: (venue in ALIASES, venue))
+    if len(others) < _VENUES_SHOWN:
+        return ", ".join([first, *others])
+    return f"{first} and {count(len(others), 'venue')} that share its calendar"
 
 
 def _days(days: tuple[date, ...]) -> str:
