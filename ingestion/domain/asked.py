@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from ingestion.domain.schedules import ScheduleAction
-from ingestion.domain.spec import HISTORICAL_PRIORITY, JobSpec
+from ingestion.domain.spec import HISTORICAL_PRIORITY
 from ingestion.domain.states import JobKind
 from ingestion.domain.windows import Window
 from providers.types import Adjustment, Hours, Timeframe
+
+HIGHEST_PRIORITY: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,68 +39,17 @@ class Asked:
 
     @property
     def kind(self) -> JobKind:
-        """Return which kind of job does it; a repair of no window in particular fills holes."""
-        match self.action:
-            case ScheduleAction.UPDATE:
-                return JobKind.UPDATE
-            case ScheduleAction.VERIFY:
-                return JobKind.RECONCILE
-            case ScheduleAction.REPAIR:
-                return JobKind.REPAIR if self.window else JobKind.UPDATE
-            case ScheduleAction.INSPECT:
-                raise ValueError("an inspection fetches nothing")
-            case _:
-                assert_never(self.action)
+        """Return which kind of job does it."""
+        return kind_of(self.action, bounded=self.window is not None)
 
     @property
     def start(self) -> datetime:
         """Return the stamp at which the history begins that the definition wants."""
         return datetime.combine(self.history_start, time.min, tzinfo=UTC)
 
-    def priority(self, declared: int) -> int:
-        """Return the job's priority: the declared one, but repairs may not wait for less.
-
-        Nor may verifications, which nobody waits for, hold up what is not there yet.
-        """
-        match self.action:
-            case ScheduleAction.REPAIR:
-                return max(declared, HISTORICAL_PRIORITY[JobKind.REPAIR])
-            case ScheduleAction.VERIFY:
-                return min(declared, HISTORICAL_PRIORITY[JobKind.RECONCILE])
-            case ScheduleAction.UPDATE | ScheduleAction.INSPECT:
-                return declared
-            case _:
-                assert_never(self.action)
-
-    def unresolved_spec(self) -> JobSpec:
-        """Return the spec that stands on the job until its series are resolved."""
-        return JobSpec(
-            provider=self.provider, series=(), start=self.start, end=None, rate_limit=None
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the form stored in job.request."""
-        return {
-            "action": self.action.value,
-            "provider": self.provider,
-            "symbols": list(self.symbols),
-            "timeframe": self.timeframe.value,
-            "adjustment": self.adjustment.value if self.adjustment else None,
-            "hours": self.hours.value,
-            "venue": self.venue,
-            "history_start": self.history_start.isoformat(),
-            "slice_span": self.slice_span.total_seconds() if self.slice_span else None,
-            "session": self.session.isoformat() if self.session else None,
-            "window": (
-                [self.window.start.isoformat(), self.window.end.isoformat()]
-                if self.window
-                else None
-            ),
-        }
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Asked:
-        """Read the form stored in job.request."""
+        """Read job.request, as ingestion.store.fired_jobs writes it."""
         return cls(
             action=ScheduleAction(data["action"]),
             provider=data["provider"],
@@ -112,6 +63,38 @@ class Asked:
             session=date.fromisoformat(data["session"]) if data["session"] else None,
             window=_window(data["window"]),
         )
+
+
+def kind_of(action: ScheduleAction, *, bounded: bool) -> JobKind:
+    """Return which kind of job does an action; a repair of no window in particular fills holes."""
+    match action:
+        case ScheduleAction.UPDATE:
+            return JobKind.UPDATE
+        case ScheduleAction.VERIFY:
+            return JobKind.RECONCILE
+        case ScheduleAction.REPAIR:
+            return JobKind.REPAIR if bounded else JobKind.UPDATE
+        case ScheduleAction.INSPECT:
+            raise ValueError("an inspection fetches nothing")
+        case _:
+            assert_never(action)
+
+
+def priority_bounds(action: ScheduleAction) -> tuple[int, int]:
+    """Return the lowest and the highest priority of an action's jobs, whatever is declared.
+
+    Repairs may not wait for less, and verifications, which nobody waits for, may not hold up what
+    is not there yet.
+    """
+    match action:
+        case ScheduleAction.REPAIR:
+            return HISTORICAL_PRIORITY[JobKind.REPAIR], HIGHEST_PRIORITY
+        case ScheduleAction.VERIFY:
+            return 0, HISTORICAL_PRIORITY[JobKind.RECONCILE]
+        case ScheduleAction.UPDATE | ScheduleAction.INSPECT:
+            return 0, HIGHEST_PRIORITY
+        case _:
+            assert_never(action)
 
 
 def _window(pair: list[str] | None) -> Window | None:

@@ -26,10 +26,11 @@ from ingestion.domain.firing import (
 from ingestion.domain.rules import OnSignal, needs_venue
 from ingestion.domain.schedules import Catchup, Disposition, Overlap, ScheduleAction
 from ingestion.domain.windows import MICROSECOND
-from ingestion.services.compose_job import Accounts, Chosen, compose_job
+from ingestion.services.choose_account import Accounts, Chosen
 from ingestion.store import audit, fired_jobs, inspections, schedules, signals
 from ingestion.store.crashpoints import crash_point
-from ingestion.store.definitions import DefinitionRow, definition_series, read_definitions
+from ingestion.store.definitions import definition_series
+from ingestion.store.fired_jobs import NewJob
 from ingestion.store.schedules import Advance, NewSlot, ScheduleRow
 from ingestion.store.signals import Gathered
 from providers.errors import UnknownProvider
@@ -100,7 +101,6 @@ def fire_locked(rows: Sequence[ScheduleRow], *, now: datetime, egress: str) -> C
 class _Facts:
     """Hold what is known beside the schedules; `refused` says why a definition fetches nothing."""
 
-    definitions: Mapping[int, DefinitionRow]
     chosen: dict[int, Chosen]
     refused: dict[int, str]
     open_jobs: Mapping[int, OpenJobs] = field(default_factory=dict)
@@ -109,15 +109,15 @@ class _Facts:
 
     @classmethod
     def read(cls, rows: Sequence[ScheduleRow], *, egress: str) -> _Facts:
-        definitions = read_definitions({row.definition_id for row in rows})
-        facts = cls(definitions, {}, {})
+        facts = cls({}, {})
         accounts = Accounts(egress=egress)
-        fetching = {row.definition_id for row in rows if row.action is not ScheduleAction.INSPECT}
-        for definition_id in fetching:
+        for row in rows:
+            if row.action is ScheduleAction.INSPECT or row.definition_id in facts.chosen:
+                continue
             try:
-                facts.chosen[definition_id] = accounts.choose(definitions[definition_id])
+                facts.chosen[row.definition_id] = accounts.choose(row.definition, row.providers)
             except (BadRequest, UnknownProvider) as error:
-                facts.refused[definition_id] = str(error)
+                facts.refused[row.definition_id] = str(error)
         return facts
 
     def look_up(self, judged: Sequence[_Judged]) -> None:
@@ -260,21 +260,22 @@ def _fired(one: _Judged) -> list[int]:
 
 def _jobs(
     judged: Sequence[_Judged], facts: _Facts, slot_ids: Mapping[int, Sequence[int]]
-) -> list[fired_jobs.NewJob]:
+) -> list[NewJob]:
     fetching = [one for one in judged if one.row.action is not ScheduleAction.INSPECT]
     firing = [(one, places) for one in fetching if (places := _fired(one))]
     numbers = iter(fired_jobs.next_job_ids(sum(len(places) for _, places in firing)))
-    jobs: list[fired_jobs.NewJob] = []
+    jobs: list[NewJob] = []
     for one, places in firing:
         row, found = one.row, one.found
         job_ids = {place: next(numbers) for place in places}
         for place, job_id in job_ids.items():
-            decision = one.decisions[place]
+            decision, chosen = one.decisions[place], facts.chosen[row.definition_id]
             jobs.append(
-                compose_job(
-                    facts.definitions[row.definition_id],
-                    job_id=job_id,
-                    chosen=facts.chosen[row.definition_id],
+                NewJob(
+                    id=job_id,
+                    definition_id=row.definition_id,
+                    provider=chosen.provider,
+                    account_id=chosen.account_id,
                     action=row.action,
                     due=decision.due.at,
                     reason=f"{row.name}, due {decision.due.at:%Y-%m-%d %H:%M:%S}Z",

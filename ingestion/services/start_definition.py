@@ -11,9 +11,10 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest
 from ingestion.domain.schedules import ScheduleAction
 from ingestion.domain.windows import Window
-from ingestion.services.compose_job import Accounts, compose_job
+from ingestion.services.choose_account import Accounts
 from ingestion.store import fired_jobs
 from ingestion.store.definitions import DefinitionRow, read_definition
+from ingestion.store.fired_jobs import NewJob
 
 
 def start_definition(
@@ -39,10 +40,12 @@ def start_definition(
     with transaction.atomic():
         (job_id,) = fired_jobs.next_job_ids(1)
         said = f"{name}, started by {actor.name}" + (f": {reason}" if reason else "")
-        job = compose_job(
-            definition,
-            job_id=job_id,
-            chosen=Accounts(egress=egress).choose(definition),
+        chosen = Accounts(egress=egress).choose(name, definition.providers)
+        job = NewJob(
+            id=job_id,
+            definition_id=definition.id,
+            provider=chosen.provider,
+            account_id=chosen.account_id,
             action=action,
             due=now,
             reason=said,

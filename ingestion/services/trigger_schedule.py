@@ -9,9 +9,10 @@ from django.db import transaction
 
 from ingestion.domain.actor import Actor
 from ingestion.domain.schedules import Disposition, ScheduleAction
-from ingestion.services.compose_job import Accounts, compose_job
+from ingestion.services.choose_account import Accounts
 from ingestion.store import audit, fired_jobs, inspections, schedules, signals
-from ingestion.store.definitions import definition_series, read_definitions
+from ingestion.store.definitions import definition_series
+from ingestion.store.fired_jobs import NewJob
 from ingestion.store.schedules import NewSlot
 
 
@@ -33,7 +34,6 @@ def trigger_schedule(
     """
     with transaction.atomic():
         row = schedules.lock_named(name)
-        definition = read_definitions([row.definition_id])[row.definition_id]
         found = signals.gathered([row.id])
         (slot_id,) = schedules.next_slot_ids(1)
         said = f"triggered by {actor.name}" + (f": {reason}" if reason else "")
@@ -42,16 +42,17 @@ def trigger_schedule(
         )
         job_id = None
         if row.action is ScheduleAction.INSPECT:
-            inspections.queue_all(
-                {one.id for one in definition_series([definition.id])[definition.id]}
-            )
+            held = definition_series([row.definition_id], every_provider=True)
+            inspections.queue_all({one.id for one in held[row.definition_id]})
         else:
             (job_id,) = fired_jobs.next_job_ids(1)
             waiting = found.get(row.id)
-            job = compose_job(
-                definition,
-                job_id=job_id,
-                chosen=Accounts(egress=egress).choose(definition),
+            chosen = Accounts(egress=egress).choose(row.definition, row.providers)
+            job = NewJob(
+                id=job_id,
+                definition_id=row.definition_id,
+                provider=chosen.provider,
+                account_id=chosen.account_id,
                 action=row.action,
                 due=now,
                 reason=f"{row.name}, {said}",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 from django.db import connection
 
 from ingestion.domain.actor import Actor
-from ingestion.domain.asked import Asked
+from ingestion.domain.asked import kind_of, priority_bounds
+from ingestion.domain.schedules import ScheduleAction
+from ingestion.domain.windows import Window
 from ingestion.store import audit
 
 
@@ -19,16 +21,20 @@ from ingestion.store import audit
 class NewJob:
     """Hold one job to be: of which definition, for which slot, after which other job.
 
-    `due` is what the definition's deadline and the age of its retries count from.
+    Without `symbols` it is about all of the definition's. `due` is what the definition's deadline
+    and the age of its retries count from.
     """
 
     id: int
     definition_id: int
+    provider: str
     account_id: int
-    asked: Asked
-    priority: int
+    action: ScheduleAction
     due: datetime
     reason: str
+    symbols: Sequence[str] = ()
+    session: date | None = None
+    window: Window | None = None
     slot_id: int | None = None
     after: int | None = None
 
@@ -62,19 +68,31 @@ def next_job_ids(count: int) -> list[int]:
         return [number for (number,) in cursor.fetchall()]
 
 
-# Pace and promises are the definition's, as they are now. Whether a retry comes too late is judged
-# by PostgreSQL's clock, which is not the one that a rehearsal moved.
+# What is asked, pace and promises are the definition's, as they are now. Whether a retry comes too
+# late is judged by PostgreSQL's clock, which is not the one that a rehearsal moved. The request is
+# read by ingestion.domain.asked, the spec by ingestion.domain.spec.
 _INSERT = """
 INSERT INTO job (id, definition_id, slot_id, after_id, workload, kind, account_id, state, desired,
                  wait_reason, priority, weight, vtime, max_slices_per_round, max_concurrency, tries,
                  retry_class, request, spec, planned, deadline_at, stale_at, error_class, error)
-SELECT g.id, d.id, g.slot_id, g.after_id, 'historical', g.kind, g.account_id, 'queued', 'run',
-       '', g.priority, d.weight, 0, d.max_slices_per_round, d.max_concurrency, d.tries,
-       d.retry_class, g.request, g.spec, false,
-       g.due + d.deadline, clock_timestamp() + (g.due + d.stale_after - %s), '', ''
+SELECT g.id, d.id, g.slot_id, g.after_id, 'historical', g.kind, g.account_id, 'queued', 'run', '',
+       least(greatest(d.priority, g.lowest), g.highest), d.weight, 0, d.max_slices_per_round,
+       d.max_concurrency, d.tries, d.retry_class,
+       jsonb_build_object(
+           'action', g.action, 'provider', g.provider,
+           'symbols', coalesce(g.symbols, to_jsonb(d.symbols)),
+           'timeframe', d.timeframe, 'adjustment', d.adjustment, 'hours', d.hours,
+           'venue', d.venue, 'history_start', d.history_start,
+           'slice_span', extract(epoch FROM d.slice_span)::float8,
+           'session', g.session, 'window', g."window"),
+       jsonb_build_object('provider', g.provider, 'series', '[]'::jsonb,
+                          'start', d.history_start || 'T00:00:00+00:00', 'end', NULL,
+                          'rate_limit', NULL),
+       false, g.due + d.deadline, clock_timestamp() + (g.due + d.stale_after - %s), '', ''
 FROM json_to_recordset(%s)
      AS g(id bigint, definition_id bigint, slot_id bigint, after_id bigint, kind text,
-          account_id bigint, priority int, request jsonb, spec jsonb, due timestamptz)
+          action text, provider text, account_id bigint, lowest int, highest int, symbols jsonb,
+          session date, "window" jsonb, due timestamptz)
 JOIN job_definition d ON d.id = g.definition_id
 """
 
@@ -95,15 +113,20 @@ def insert_jobs(jobs: Sequence[NewJob], *, now: datetime, actor: Actor) -> None:
 
 
 def _row(one: NewJob) -> dict[str, Any]:
+    lowest, highest = priority_bounds(one.action)
     return {
         "id": one.id,
         "definition_id": one.definition_id,
         "slot_id": one.slot_id,
         "after_id": one.after,
-        "kind": one.asked.kind.value,
+        "kind": kind_of(one.action, bounded=one.window is not None),
+        "action": one.action,
+        "provider": one.provider,
         "account_id": one.account_id,
-        "priority": one.priority,
-        "request": one.asked.to_json(),
-        "spec": one.asked.unresolved_spec().to_json(),
+        "lowest": lowest,
+        "highest": highest,
+        "symbols": list(one.symbols) or None,
+        "session": one.session,
+        "window": [one.window.start, one.window.end] if one.window else None,
         "due": one.due,
     }

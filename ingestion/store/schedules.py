@@ -51,6 +51,7 @@ class ScheduleRow:
     note: str
     definition: str
     definition_enabled: bool
+    providers: tuple[str, ...]
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether a due time has come that nobody has decided."""
@@ -99,7 +100,7 @@ def _exclusions(text: str) -> tuple[Any, ...]:
 _COLUMNS: Final = """
     s.id, s.name, s.definition_id, s.action, s.rule::text, s.tz, s.venue, s.next_due_at,
     s.decided_until, s.overlap, s.catchup, s.max_lateness, s.jitter, s.cooldown, s.starts_at,
-    s.ends_at, s.exclusions::text, s.paused_at, s.paused_by, s.note, d.name, d.enabled
+    s.ends_at, s.exclusions::text, s.paused_at, s.paused_by, s.note, d.name, d.enabled, d.providers
 FROM schedule s JOIN job_definition d ON d.id = s.definition_id
 """
 
@@ -136,7 +137,9 @@ def lock_named(name: str) -> ScheduleRow:
 
 def _row(row: Sequence[Any]) -> ScheduleRow:
     policies = (Overlap(row[9]), Catchup(row[10]))
-    return ScheduleRow(*[*row[:3], ScheduleAction(row[3]), *row[4:9], *policies, *row[11:]])
+    return ScheduleRow(
+        *[*row[:3], ScheduleAction(row[3]), *row[4:9], *policies, *row[11:-1], tuple(row[-1])]
+    )
 
 
 def next_fire_at() -> datetime | None:
