@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString
 
 from ingestion.admin.display import NOTHING, badge, instant, page_link
 from ingestion.admin.job_page import Table
 from ingestion.admin.schedule_actions import VERBS
+from ingestion.domain.due_notes import by_clock
 from ingestion.services.show_schedule import Outlook, Shown, Upcoming
 from ingestion.store.schedule_reads import ScheduleView, SlotView
 
@@ -63,7 +62,7 @@ def _upcoming(outlook: Outlook) -> Table:
         rows=[
             [
                 one.due.session or NOTHING,
-                _local(one.due.at, outlook.zone),
+                by_clock(one.due.at, outlook.zone),
                 instant(one.due.at),
                 _fires(one),
                 one.due.note or NOTHING,
@@ -85,7 +84,7 @@ def _slots(shown: Shown) -> Table:
         rows=[
             [
                 instant(one.due),
-                _local(one.due, shown.outlook.zone),
+                by_clock(one.due, shown.outlook.zone),
                 badge(one.disposition.value),
                 _job(one),
                 one.reason or NOTHING,
@@ -101,7 +100,3 @@ def _job(slot: SlotView) -> SafeString | str:
         return NOTHING
     stands = slot.job_outcome or slot.job_state
     return page_link("job_change", f"job {slot.job_id}, {stands}", slot.job_id)
-
-
-def _local(moment: datetime, zone: str) -> str:
-    return f"{moment.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M %Z}"

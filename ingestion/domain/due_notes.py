@@ -28,14 +28,23 @@ def noted(
 
     Times in a note are those of the venue, or of `tz` where the rule knows no venue.
     """
-    zone = sessions.tz if sessions is not None else tz
+    shown_in = sessions.tz if sessions is not None else tz
+    zones = list(dict.fromkeys((tz, shown_in) if isinstance(rule, Cron) else (shown_in,)))
     told: list[Due] = []
     before = since
     for due in dues:
-        notes = [*_session_notes(rule, due, sessions), *_clock_notes(rule, due.at, before, zone)]
+        notes = [*_session_notes(rule, due, sessions), *_clock_notes(due.at, before, zones)]
+        if isinstance(rule, Cron) and is_time_of_day(rule.expression):
+            notes += _night_notes(rule, to_us(due.at), tz)
         told.append(replace(due, note="; ".join(notes)))
         before = due.at
     return tuple(told)
+
+
+def by_clock(moment: datetime, zone: str) -> str:
+    """Spell a moment by the clock of a zone: Fri 2026-11-27 13:15 EST."""
+    shown = moment.astimezone(ZoneInfo(zone))
+    return f"{shown:%a %Y-%m-%d %H:%M:%S %Z}" if shown.second else f"{shown:%a %Y-%m-%d %H:%M %Z}"
 
 
 def _session_notes(rule: Rule, due: Due, sessions: Sessions | None) -> Iterator[str]:
@@ -75,14 +84,15 @@ def _halts(sessions: Sessions, row: int) -> Iterator[str]:
         yield f"halted from {_shown(int(start), sessions.tz)} to {_shown(int(end), sessions.tz)}"
 
 
-def _clock_notes(rule: Rule, at: datetime, before: datetime, zone: str) -> Iterator[str]:
+def _clock_notes(at: datetime, before: datetime, zones: Sequence[str]) -> Iterator[str]:
     instants = np.array([to_us(before), to_us(at)], np.int64)
-    earlier, later = (int(offset) for offset in utc_offsets(instants, zone))
-    if earlier != later:
-        way = "forward" if later > earlier else "back"
-        yield f"first after the clock went {way} {span_words(abs(later - earlier) // SECOND_US)}"
-    if isinstance(rule, Cron) and is_time_of_day(rule.expression):
-        yield from _night_notes(rule, to_us(at), zone)
+    for zone in zones:
+        earlier, later = (int(offset) for offset in utc_offsets(instants, zone))
+        if earlier != later:
+            way = "forward" if later > earlier else "back"
+            length = span_words(abs(later - earlier) // SECOND_US)
+            where = f" in {zone}" if len(zones) > 1 else ""
+            yield f"first after the clock went {way} {length}{where}"
 
 
 def _night_notes(rule: Cron, at_us: int, zone: str) -> Iterator[str]:

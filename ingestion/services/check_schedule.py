@@ -21,7 +21,7 @@ _LONGEST_JITTER: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """Say when a schedule is to be due, as a person asks for it; `tz` is empty where not said."""
+    """Say when a schedule is to fire, as a person asks for it; `tz` is empty where not said."""
 
     rule: Rule
     tz: str = ""
@@ -29,6 +29,9 @@ class When:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     jitter: timedelta | None = None
+    max_lateness: timedelta | None = None
+    cooldown: timedelta | None = None
+    gather: timedelta | None = None
     exclusions: Sequence[Any] = ()
 
 
@@ -57,8 +60,7 @@ def check_when(when: When, *, now: datetime) -> Checked:
         raise BadRequest(f"{tz} is no time zone; write it like America/New_York", field="tz")
     if when.starts_at and when.ends_at and when.ends_at <= when.starts_at:
         raise BadRequest("the end must lie after the start", field="ends_at")
-    if when.jitter is not None and not timedelta(0) <= when.jitter <= _LONGEST_JITTER:
-        raise BadRequest("a jitter is at most a day", field="jitter")
+    _check_spans(when)
     check_exclusions(when.exclusions)
     _check_ever_due(when, tz=tz, sessions=sessions, now=now)
     return Checked(tz, sessions.venue if sessions else "", sessions)
@@ -69,6 +71,15 @@ def _sessions_of(venue: str) -> Sessions:
         return sessions_for(venue)
     except UnknownVenue as error:
         raise BadRequest(str(error.args[0]), field="venue") from error
+
+
+def _check_spans(when: When) -> None:
+    for field in ("jitter", "max_lateness", "cooldown", "gather"):
+        span: timedelta | None = getattr(when, field)
+        if span is not None and span < timedelta(0):
+            raise BadRequest("a span of time cannot be negative", field=field)
+    if when.jitter is not None and when.jitter > _LONGEST_JITTER:
+        raise BadRequest("a jitter is at most a day", field="jitter")
 
 
 def _check_ever_due(when: When, *, tz: str, sessions: Sessions | None, now: datetime) -> None:

@@ -12,7 +12,7 @@ from django.db.models import Count
 
 from ingestion.domain.errors import BadRule, UnknownSchedule
 from ingestion.domain.firing import Timing
-from ingestion.domain.rules import Rule, describe_rule, rule_from_json, rule_text
+from ingestion.domain.rules import OnSignal, Rule, describe_rule, rule_from_json, rule_text
 from ingestion.domain.schedules import Catchup, Disposition, Overlap, ScheduleAction
 from ingestion.models import Job, Schedule
 
@@ -64,7 +64,7 @@ class ScheduleView:
     @property
     def listens(self) -> bool:
         """Tell whether it waits for signals, not for a time."""
-        return self.text.startswith("on signal ")
+        return isinstance(self.rule, OnSignal)
 
     def timing(self, rule: Rule) -> Timing:
         """Say when it is due by a rule, which is its own."""

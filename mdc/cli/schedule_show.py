@@ -11,7 +11,6 @@ import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
 from ingestion import clock
-from ingestion.domain.rules import OnSignal
 from ingestion.services.show_schedule import COUNTED, Outlook, Shown, show_next, show_schedule
 from ingestion.store.schedule_reads import ScheduleView
 from mdc.cli import options
@@ -107,7 +106,7 @@ def _facts(schedule: ScheduleView) -> Iterator[str]:
     )
     if schedule.jitter:
         yield f"jitter     up to {span(schedule.jitter.total_seconds())}"
-    if isinstance(schedule.rule, OnSignal):
+    if schedule.listens:
         yield (
             f"signals    gathered for {span(schedule.gather.total_seconds())},"
             f" then at most one job in {span(schedule.cooldown.total_seconds())}"

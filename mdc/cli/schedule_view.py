@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
+from ingestion.domain.due_notes import by_clock
 from ingestion.services.list_schedules import Listed
 from ingestion.services.show_schedule import Outlook, Shown, Upcoming
 from ingestion.store.schedule_reads import ScheduleView, SlotView
@@ -15,12 +15,6 @@ from mdc.cli.output import NOTHING, span, table, when
 from mdc.cli.shapes import Shape
 
 EXCLUDED: Final = "excluded, does not fire"
-
-
-def local(moment: datetime, zone: str) -> str:
-    """Spell a moment by the clock of a zone: Fri 2026-11-27 13:15 EST."""
-    shown = moment.astimezone(ZoneInfo(zone))
-    return f"{shown:%a %Y-%m-%d %H:%M}{'' if not shown.second else f'{shown:%S}'} {shown:%Z}"
 
 
 def note_of(one: Upcoming) -> str:
@@ -39,7 +33,7 @@ def outlook_table(outlook: Outlook) -> Table:
     for one in outlook.upcoming:
         made.add_row(
             str(one.due.session or NOTHING),
-            local(one.due.at, outlook.zone),
+            by_clock(one.due.at, outlook.zone),
             when(one.due.at),
             note_of(one),
         )
@@ -55,7 +49,7 @@ def slots_table(slots: tuple[SlotView, ...], zone: str) -> Table:
             job = f"{one.job_id} {one.job_outcome or one.job_state}"
         into = f"into {when(one.into)}" if one.into else ""
         reason = "; ".join(part for part in (into, one.reason) if part)
-        made.add_row(when(one.due), local(one.due, zone), one.disposition.value, job, reason)
+        made.add_row(when(one.due), by_clock(one.due, zone), one.disposition.value, job, reason)
     return made
 
 

@@ -117,6 +117,7 @@ def test_an_edited_rule_moves_what_is_due(operator: Client, definition: JobDefin
         ("exclusions", '["Christmas"]', "is no excluded day"),
         ("exclusions", '"2026-12-24"', "Write a list"),
         ("jitter", "3 00:00:00", "A jitter is at most a day"),
+        ("cooldown", "-00:05:00", "cannot be negative"),
         ("ends_at_0", "2026-11-26", "never due from now on before its end"),
         ("starts_at_0", "2036-11-26", "knows no session so far ahead"),
     ],

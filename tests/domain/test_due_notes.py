@@ -69,6 +69,14 @@ def test_a_half_day_concerns_what_is_counted_from_the_close(
     assert notes(rule, "2026-11-25", venue="XNYS") == expected
 
 
+def test_a_rule_by_another_clock_than_the_venue_s() -> None:
+    """Both clocks are named where both are changed between two due times."""
+    found = notes("cron 0 12 * * *", "2026-03-27T13:00", tz="Europe/London", venue="XNYS", days=4)
+    assert found["03-29"] == "first after the clock went forward 1 h in Europe/London"
+    found = notes("cron 0 12 * * *", "2026-03-07T13:00", tz="UTC", venue="XNYS")
+    assert found["03-08"] == "first after the clock went forward 1 h in America/New_York"
+
+
 def test_a_session_of_its_own() -> None:
     """Bombay trades an hour in the evening of Diwali."""
     sessions = sessions_for("XBOM")
