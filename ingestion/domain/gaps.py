@@ -132,6 +132,11 @@ class GapReport:
 NOTHING_EXPECTED: Final = GapReport(expected=0, loaded=0, explained=0, gaps=())
 
 
+def percent(part: float) -> str:
+    """Spell a part as percent, cut to two digits: only what is whole is 100."""
+    return "100 %" if part == 1 else f"{int(part * 10_000) / 100:.2f} %"
+
+
 def find_gaps(
     expectation: Expectation, *, asked: Asked, evidence: Evidence, count: int, now_us: int
 ) -> list[GapReport]:

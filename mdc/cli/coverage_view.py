@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
+from ingestion.domain.gaps import percent
 from ingestion.domain.windows import from_us
 from ingestion.services.show_coverage import SeriesCoverage
 from ingestion.store.absence_reads import AbsenceRow
@@ -36,7 +37,7 @@ def render_coverage(found: Sequence[SeriesCoverage], console: Console) -> None:
             when(one.window.start if one.window else None),
             when(one.window.end if one.window else None),
             when(one.watermark),
-            percent(report.completeness),
+            _percent(report.completeness),
             f"{report.expected:,}",
             f"{report.loaded:,}",
             f"{report.explained:,}",
@@ -97,11 +98,8 @@ def render_absences(found: Sequence[SeriesCoverage], console: Console) -> None:
     _say_more(len(absences) - ROWS_SHOWN, "absence", console)
 
 
-def percent(part: float | None) -> str:
-    """Spell a part as percent, cut to two digits: only what is whole is 100."""
-    if part is None:
-        return NOTHING
-    return "100 %" if part == 1 else f"{int(part * 10_000) / 100:.2f} %"
+def _percent(part: float | None) -> str:
+    return NOTHING if part is None else percent(part)
 
 
 def _shown_by(absence: AbsenceRow) -> str:
@@ -114,7 +112,7 @@ def _shown_by(absence: AbsenceRow) -> str:
 def _over_all(found: Sequence[SeriesCoverage]) -> str:
     expected = sum(one.report.expected for one in found)
     lacking = [one.report.lacking for one in found if one.report.lacking]
-    whole = percent(1 - sum(lacking) / expected if expected else None)
+    whole = _percent(1 - sum(lacking) / expected if expected else None)
     if not lacking:
         return f"{count(len(found), 'series')}: {whole} complete, no gaps."
     return (
