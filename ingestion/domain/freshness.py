@@ -110,6 +110,6 @@ def lacks(reports: Sequence[GapReport], sessions: Closings) -> Mask:
     return found
 
 
-def look_again(*, due_us: int, now_us: int) -> int:
+def recheck_at(*, due_us: int, now_us: int) -> int:
     """Return when to look again whether a session that was due has become complete."""
     return now_us + min(max((now_us - due_us) // 10, _SOONEST_US), _LATEST_US)

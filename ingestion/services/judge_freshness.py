@@ -13,7 +13,7 @@ from django.db import transaction
 from ingestion.calendars import sessions_for
 from ingestion.domain.actor import SYSTEM
 from ingestion.domain.errors import MdcError
-from ingestion.domain.freshness import Closings, Mask, closings, lacks, look_again
+from ingestion.domain.freshness import Closings, Mask, closings, lacks, recheck_at
 from ingestion.domain.gaps import GapReport
 from ingestion.domain.windows import MICROSECOND, Window, from_us, to_us
 from ingestion.services.find_gaps import series_gaps
@@ -285,7 +285,7 @@ def _look_at(look: _Look, reports: Mapping[int, GapReport], *, now: datetime) ->
 
 def _next_look(look: _Look, overdue: Sequence[datetime], *, now: datetime) -> datetime:
     now_us = to_us(now)
-    times = [look_again(due_us=to_us(at), now_us=now_us) for at in overdue]
+    times = [recheck_at(due_us=to_us(at), now_us=now_us) for at in overdue]
     upcoming = look.sessions.next_due(after_us=now_us, target_us=look.target_us)
     times += [upcoming] if upcoming is not None else []
     return min([now + LONGEST_SLEEP, *(from_us(at) for at in times)])

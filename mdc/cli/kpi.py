@@ -96,7 +96,10 @@ def _fresh(still: int, judged: int) -> str:
 
 
 def _length(length: timedelta | None) -> str:
-    return NOTHING if length is None else span(length.total_seconds())
+    if length is None:
+        return NOTHING
+    seconds = length.total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else span(seconds)
 
 
 def kpi_shape(found: Kpis) -> Shape:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.domain.freshness import Closings, closings, lacks, look_again
+from ingestion.domain.freshness import Closings, closings, lacks, recheck_at
 from ingestion.domain.gaps import Gap, GapKind, GapReport
 from ingestion.domain.windows import DAY_US, HOUR_US, MINUTE_US, from_us, to_us
 from providers.types import Hours, Timeframe
@@ -138,5 +138,5 @@ def test_a_label_without_session_stands_nowhere() -> None:
 def test_a_breach_is_looked_at_again_less_and_less_often() -> None:
     """Within a minute at first, hourly in the end."""
     now = at("2024-07-03T00:00")
-    waits = [look_again(due_us=now - age, now_us=now) - now for age in (0, HOUR_US, 30 * DAY_US)]
+    waits = [recheck_at(due_us=now - age, now_us=now) - now for age in (0, HOUR_US, 30 * DAY_US)]
     assert waits == [MINUTE_US, 6 * MINUTE_US, HOUR_US]
