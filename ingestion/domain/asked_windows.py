@@ -30,7 +30,9 @@ def last_session_window(expectation: Expectation, *, settled: datetime) -> Windo
     `settled` is the exclusive stamp before which bars are, as resolving a request finds it.
     """
     units = expectation.units
-    before = int(np.searchsorted(units.ends, to_us(settled), side="right"))
+    # A bar of a session and longer is over with its last close, before its stamps are.
+    over = units.ends if expectation.timeframe.is_intraday else expectation.bar_ends(units.starts)
+    before = int(np.searchsorted(over, to_us(settled), side="right"))
     return _hull(units, units.labels == units.labels[before - 1]) if before else None
 
 
