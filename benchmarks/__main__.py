@@ -30,6 +30,7 @@ BENCHMARKS: Final = {
     "slices": "benchmarks.slices",
     "plan": "benchmarks.plan",
     "claim": "benchmarks.claim",
+    "urgent": "benchmarks.urgent",
     "http": "benchmarks.http",
     "pace": "benchmarks.pace",
     "reading": "benchmarks.reading",
