@@ -346,3 +346,18 @@ def test_a_summary_fits_the_terminal(db: Market, width: int) -> None:
         assert head in table
     assert table.count("ALPHA") == (1 if width == 200 else 3)
     assert rest.startswith(f"{db.done} completed (complete): 2 of 2 slices done, success rate 100")
+
+
+def test_coverage_says_how_complete_and_why_not(run_json: RunJson, run: Run) -> None:
+    """Part, gaps and absences with their attempt; bars are not counted where nobody asks."""
+    words = ("coverage", "--symbols", "ALPHA", "--timeframe", "1d", "--absences")
+    (alpha,) = run_json(*words, "--no-bars", "--json")
+    assert alpha["completeness"] == pytest.approx(59 / 61)
+    assert (alpha["bars"], alpha["duplicates"], alpha["first_bar"]) == (None, None, None)
+    assert alpha["absences"] == []
+    text = run(*words, "--gaps").stdout
+    assert "96.72 %" in text
+    assert "No absences." in text
+    (beta,) = run_json("coverage", "--symbols", "BETA", "--timeframe", "1d", "--json")
+    assert beta["completeness"] == 1
+    assert "absences" not in beta
