@@ -53,7 +53,7 @@ def apply_calendar_change(
         calendar_overrides.lock_calendars()
         revision = calendar_overrides.read_revision()
         known = calendar_overrides.read_statements(until=revision)
-        fresh = _accepted(stated, known, revision=revision)
+        fresh = _accepted(stated, known)
         if not fresh:
             return CalendarChange()
         calendar_overrides.insert_statements(fresh, actor=actor)
@@ -69,24 +69,21 @@ def apply_calendar_change(
 def would_change(stated: Sequence[tuple[Override, str]]) -> bool:
     """Tell whether anything of it says something new; raises as `apply_calendar_change` does."""
     revision = calendar_overrides.read_revision()
-    known = calendar_overrides.read_statements(until=revision)
-    return bool(_accepted(stated, known, revision=revision))
+    return bool(_accepted(stated, calendar_overrides.read_statements(until=revision)))
 
 
 def _accepted(
-    stated: Sequence[tuple[Override, str]], known: Sequence[Override], *, revision: int
+    stated: Sequence[tuple[Override, str]], known: Sequence[Override]
 ) -> list[tuple[Override, str]]:
     """Check each statement against all before it; leave out what says nothing new."""
     fresh: list[tuple[Override, str]] = []
-    said = list(known)
+    held = what_holds(known)
     for one, reason in stated:
-        if one in what_holds(said):
+        if one in held:
             continue
-        with trying(_declared(said, revision)):
-            check_override(one, held=what_holds(said))
-        said.append(one)
-        with trying(_declared(said, revision)):
-            check_result(one)
+        check_override(one, held=held)
+        held = what_holds([*held, one])
+        check_result(one, held=held)
         fresh.append((one, reason))
     return fresh
 

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 
-from ingestion.calendars import sessions_for
 from ingestion.domain.errors import BadOverride
 from ingestion.domain.expectation import OutsideCalendar
-from ingestion.domain.overrides import Override, OverrideKind, label_us
+from ingestion.domain.overrides import Override, OverrideKind, declared_sessions, label_us
 from ingestion.domain.windows import Window, from_us, to_us
+from providers.declared import Declared
+from providers.overriding import overridden
 from providers.sessions import DAY_US, Sessions
+from providers.venue_rules import ALIASES
 from providers.venues import load_calendar
+
+_REACH_US: Final = 10 * DAY_US
 
 
 def check_override(one: Override, *, held: Sequence[Override]) -> None:
-    """Refuse a statement for which there is no place, as the calendars are now.
+    """Refuse a statement for which there is no place; `held` are the overrides that hold so far.
 
-    `held` are the overrides that hold. Raises BadOverride, OutsideCalendar and UnknownVenue.
+    Raises BadOverride, OutsideCalendar and UnknownVenue.
     """
-    sessions, label = sessions_for(one.venue), label_us(one.session)
-    window = Window(from_us(label), from_us(label + DAY_US))
-    if label < sessions.known_from or label >= sessions.known_until:
-        raise OutsideCalendar(sessions, window)
-    usual = _row(load_calendar(one.venue), label) is not None
+    calendar, label = load_calendar(one.venue), label_us(one.session)
+    if label < calendar.known_from or label >= calendar.known_until:
+        raise OutsideCalendar(calendar, Window.of_us(label, label + DAY_US))
+    sessions = _around(one, held)
+    usual = _row(calendar, label) is not None
     there = _row(sessions, label) is not None
     declared = any((by.venue, by.session) == (one.venue, one.session) for by in held)
     none, only = "there is no session on that day", "the calendar has"
@@ -42,9 +47,9 @@ def check_override(one: Override, *, held: Sequence[Override]) -> None:
         _check_halt(one, sessions)
 
 
-def check_result(one: Override) -> None:
-    """Refuse a statement that leaves sessions which cannot be, as the calendars would be."""
-    sessions, label = sessions_for(one.venue), label_us(one.session)
+def check_result(one: Override, *, held: Sequence[Override]) -> None:
+    """Refuse a statement that leaves sessions which cannot be; `held` is what would hold."""
+    sessions, label = _around(one, held), label_us(one.session)
     row = _row(sessions, label)
     if row is None:
         if one.kind in (OverrideKind.CLOSED, OverrideKind.WITHDRAWN, OverrideKind.HALT):
@@ -54,6 +59,19 @@ def check_result(one: Override) -> None:
         raise _bad(one, f"it would open before the session of {_day(sessions, row - 1)} closes")
     if row + 1 < len(sessions) and sessions.closes[row] > sessions.opens[row + 1]:
         raise _bad(one, f"it would close after the session of {_day(sessions, row + 1)} opens")
+
+
+def _around(one: Override, held: Sequence[Override]) -> Sessions:
+    """Return the sessions of the days around, by what holds: all that a statement can touch."""
+    label, stands_for = label_us(one.session), ALIASES.get(one.venue, one.venue)
+    near = [
+        by
+        for by in held
+        if by.venue in (one.venue, stands_for) and abs(label_us(by.session) - label) < _REACH_US
+    ]
+    declared = Declared(0, declared_sessions(near)).of(one.venue, stands_for=stands_for)
+    calendar = load_calendar(one.venue)
+    return overridden(calendar.between(label - _REACH_US, label + _REACH_US), declared)
 
 
 def _check_halt(one: Override, sessions: Sessions) -> None:

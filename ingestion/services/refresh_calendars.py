@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 from django.db import connection as default_connection
 
 from ingestion.calendars import calendar_revision, use_overrides
 from ingestion.domain.overrides import what_holds
 from ingestion.store.calendar_overrides import read_revision, read_statements
 from ingestion.store.series_reads import Connection
+
+_PUSHING = threading.RLock()
 
 
 def refresh_calendars(connection: Connection = default_connection) -> int:
@@ -16,8 +20,13 @@ def refresh_calendars(connection: Connection = default_connection) -> int:
     One query of one row where nothing changed. Call it where a piece of work begins (a task, a
     tick, a command, a page), never amid one: all of it shall see one calendar.
     """
-    revision = read_revision(connection)
-    return revision if revision == calendar_revision() else push_calendars(connection)
+    known = calendar_revision()
+    if read_revision(connection) == known:
+        return known
+    with _PUSHING:
+        # Another thread may have pushed a later one meanwhile, which must not be taken back.
+        revision = read_revision(connection)
+        return revision if revision == calendar_revision() else push_calendars(connection)
 
 
 def push_calendars(connection: Connection = default_connection) -> int:
