@@ -22,12 +22,14 @@ from ingestion.domain.retry import (
     too_late,
 )
 from ingestion.domain.states import AttemptOutcome
+from ingestion.domain.windows import Window
 from ingestion.services.build_attempt import build_attempt, build_refused
 from ingestion.services.fetch_slice import Failed, Yielded
 from ingestion.services.slow_down import slow_down
 from ingestion.store import attempts, audit, budgets, slices
 from ingestion.store.clock import database_now
 from ingestion.store.crashpoints import crash_point
+from ingestion.store.inspections import queue_windows
 from ingestion.store.retry_classes import load_retry_class
 from ingestion.store.storable import storable_text
 from providers.errors import (
@@ -86,6 +88,10 @@ def fail_slice(failed: Failed, *, account_id: int, executor_id: UUID) -> RetryDe
                 error_class=error.name,
                 error=_text(error),
             )
+        elif isinstance(decision, GiveUp):
+            # What is out of tries is a gap, and nothing was written that would have it looked at.
+            window = Window(claimed.start, claimed.end)
+            queue_windows([(claimed.series_id, window)])
         _record(failed, decision, account_id=account_id, executor_id=executor_id)
         crash_point("fail.before_commit")
     crash_point("fail.after_commit")

@@ -11,7 +11,7 @@ import numpy as np
 from ingestion.calendars import expectation_for
 from ingestion.domain.checks.found import Found
 from ingestion.domain.checks.look import look
-from ingestion.domain.checks.parts import Part
+from ingestion.domain.checks.parts import Part, parts_of
 from ingestion.domain.checks.stretch import Mask, Split, Stretch
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.expectation import Expectation
@@ -104,6 +104,12 @@ def _splits(instrument_id: int) -> tuple[Split, ...]:
         Split(to_us(datetime.combine(day, time(), UTC)), value)
         for day, value in sorted(stated.items())
     )
+
+
+def parts_to_inspect(known: Known, ranges: Ranges) -> Iterator[Part]:
+    """Cut windows into parts, together with the whole of what was found in them before."""
+    found = inspections.unsettled(known.series.id, ranges=ranges, checks=INSPECTED | _COMPARED)
+    return parts_of(known.expectation, ranges.union(found))
 
 
 def inspect_part(known: Known, part: Part) -> Inspected:

@@ -6,9 +6,13 @@ from datetime import datetime
 
 from django.db import transaction
 
-from ingestion.domain.checks.parts import parts_of
 from ingestion.domain.coverage import Ranges
-from ingestion.services.inspect_part import Inspected, inspect_part, read_inspected
+from ingestion.services.inspect_part import (
+    Inspected,
+    inspect_part,
+    parts_to_inspect,
+    read_inspected,
+)
 
 
 def inspect_series(series_id: int, *, ranges: Ranges, now: datetime) -> Inspected:
@@ -18,7 +22,7 @@ def inspect_series(series_id: int, *, ranges: Ranges, now: datetime) -> Inspecte
     """
     known = read_inspected(series_id, now=now)
     inspected = Inspected()
-    for part in parts_of(known.expectation, ranges):
+    for part in parts_to_inspect(known, ranges):
         with transaction.atomic():
             inspected = inspected.join(inspect_part(known, part))
     return inspected

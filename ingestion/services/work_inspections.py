@@ -9,9 +9,15 @@ from time import monotonic
 
 from django.db import transaction
 
-from ingestion.domain.checks.parts import Part, parts_of
+from ingestion.domain.checks.parts import Part
 from ingestion.services.compare_providers import less_believed
-from ingestion.services.inspect_part import Inspected, Known, inspect_part, read_inspected
+from ingestion.services.inspect_part import (
+    Inspected,
+    Known,
+    inspect_part,
+    parts_to_inspect,
+    read_inspected,
+)
 from ingestion.store import inspections
 from ingestion.store.inspections import SETTLES, Pending
 
@@ -78,7 +84,7 @@ def _work(pending: Pending, *, now: datetime) -> Iterator[Inspected]:
         for window in pending.ranges.windows()
     )
     version: str | None = pending.version
-    for part in parts_of(known.expectation, pending.ranges):
+    for part in parts_to_inspect(known, pending.ranges):
         if version is None:
             return
         inspected, version = _work_part(known, part, version=version)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from ingestion.domain.coverage import Ranges
+from ingestion.domain.findings import Check
 from ingestion.domain.windows import Window
 from ingestion.store import bar_reads
 from ingestion.store.ranges import multirange_text, to_ranges
@@ -86,6 +87,13 @@ SETTLES = timedelta(seconds=20)
 _AWAITED = """
 SELECT coalesce(range_agg("window"), '{}') FROM slice
 WHERE series_id = %s AND state IN ('ready', 'leased')
+"""
+
+# What was found once is looked at as a whole, or a gap half filled would be two findings.
+_UNSETTLED = """
+SELECT coalesce(range_agg("window"), '{}') FROM finding
+WHERE series_id = %s AND kind = ANY(%s) AND state IN ('open', 'repairing')
+  AND "window" && %s::tstzmultirange
 """
 
 # A venue that stands still as a whole is no fault of one series.
@@ -189,6 +197,15 @@ def awaited(series_id: int) -> Ranges:
     """Return the windows of a series that slices are still to fetch."""
     with connection.cursor() as cursor:
         cursor.execute(_AWAITED, [series_id])
+        return to_ranges(cursor.fetchone()[0])
+
+
+def unsettled(series_id: int, *, ranges: Ranges, checks: Collection[Check]) -> Ranges:
+    """Return the windows of open findings of some checks that overlap what is to be looked at."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _UNSETTLED, [series_id, [one.value for one in checks], multirange_text(ranges)]
+        )
         return to_ranges(cursor.fetchone()[0])
 
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.windows import DAY_US, Window
 from ingestion.models import Finding, Inspection
+from ingestion.services.fail_slices import fail_slice
 from ingestion.services.inspect_part import Inspected
 from ingestion.services.inspect_series import inspect_series
 from ingestion.services.work_inspections import Worked, work_inspections
@@ -19,16 +20,19 @@ from ingestion.store import inspections
 from ingestion.store.bars import SeriesBars, write_bars
 from ingestion.store.ranges import to_ranges
 from providers.bars import Bars
+from providers.errors import TransientError
 from providers.types import Timeframe
 from tests.protocol.conftest import _calendar  # noqa: F401 a fixture
 from tests.protocol.scene import (
     NOW,
     Worker,
     day,
+    failed,
     open_running,
     series_of,
     sql,
     truth_between,
+    truthful,
     us,
     withholding,
 )
@@ -168,6 +172,37 @@ def test_a_session_that_the_provider_lacks_is_a_gap() -> None:
     found = Finding.objects.get()
     assert (found.kind, found.evidence["kind"]) == ("gap", "missing")
     assert found.evidence["sessions"] == 2
+
+
+def test_what_is_out_of_tries_is_a_gap() -> None:
+    """Nothing was written, and the window is looked at all the same."""
+    job_id = open_running(tries=1)
+    worker = Worker.of(job_id)
+    dying, *others = worker.claim()
+    fail_slice(
+        failed(dying, TransientError("no answer", provider="synthetic")),
+        account_id=worker.account_id,
+        executor_id=worker.id,
+    )
+    worker.finish(*map(truthful, others))
+    work()
+    found = Finding.objects.get()
+    assert (found.kind, found.severity, found.evidence["kind"]) == ("gap", "error", "failed")
+
+
+def test_a_gap_that_is_half_filled_is_one_finding_of_what_is_left(series: int) -> None:
+    """What was found as a whole is looked at as a whole, however small the news."""
+    gone = "DELETE FROM bar WHERE series_id = %s AND ts >= '2024-01-16Z' AND ts < '2024-03-01Z'"
+    sql(gone, series)
+    look(series)
+    assert Finding.objects.get().evidence["sessions"] == 32
+    filled = Window(day("2024-01-16"), day("2024-01-20"))
+    store(series, truth_between(series, filled))
+    inspections.queue_windows([(series, filled)])
+    work()
+    left = Finding.objects.get(state="open")
+    assert (left.window.lower, left.evidence["sessions"]) == (day("2024-01-22"), 28)
+    assert Finding.objects.filter(state="resolved").count() == 1
 
 
 def test_what_is_still_to_be_asked_is_no_gap() -> None:
