@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("Missing sessions", "ingestion.missingsession", "event_busy"),
         Entry("Empty proofs", "ingestion.emptyproof", "verified"),
         Entry("Quarantine", "ingestion.quarantine", "report"),
+        Entry("Findings", "ingestion.finding", "flag"),
         Entry("Inspections", "ingestion.inspection", "troubleshoot"),
     ),
     "Catalogue": (

@@ -10,7 +10,8 @@ VIEWER = "viewer"
 OPERATOR = "operator"
 
 _APPS = ("ingestion", "django_celery_beat")
-# What is edited by hand. Acting on jobs (start, pause, ...) asks for the right to change them.
+# What is edited by hand. Acting on jobs (start, pause, ...) and on findings (repair, accept) asks
+# for the right to change them.
 _ADDED = (
     "account",
     "budget",
@@ -22,7 +23,7 @@ _ADDED = (
     "schedule",
     "watchlist",
 )
-_CHANGED = (*_ADDED, "job", "series", "target")
+_CHANGED = (*_ADDED, "finding", "job", "series", "target")
 _BEAT_EDITED = (
     "clockedschedule",
     "crontabschedule",

@@ -104,7 +104,11 @@ def fill() -> int:
         providers=["synthetic"],
     )
     schedules = Schedule.objects.bulk_create(
-        Schedule(name=f"nightly-{n}", definition=definition, rule={"kind": "cron", "expression": "0 1 * * *"})
+        Schedule(
+            name=f"nightly-{n}",
+            definition=definition,
+            rule={"kind": "cron", "expression": "0 1 * * *"},
+        )
         for n in range(SYMBOLS)
     )
     Slot.objects.bulk_create(
@@ -150,6 +154,10 @@ _ROWS = (
        SELECT id, '[2024-01-15,2024-01-16)', 'no_trade', 1, now(), now() FROM series""",
     """INSERT INTO missing_session (series_id, "window", looks, attempt_id, seen_at)
        SELECT id, '[2024-01-17,2024-01-18)', 1, 1, now() FROM series""",
+    """INSERT INTO finding (kind, series_id, provider, "window", severity, state, fingerprint,
+                            evidence, attempt_id, times, closed_by, reason)
+       SELECT 'spike', id, '', '[2024-01-15,2024-01-16)', 'warning', 'open', 'spike:' || id,
+              '{"z": 9.5}', 1, 2, '', '' FROM series""",
     """INSERT INTO inspection (series_id, pending)
        SELECT id, '{[2024-01-15,2024-01-18)}' FROM series""",
     """INSERT INTO quarantine (attempt_id, series_id, ts, reason, raw)

@@ -56,6 +56,7 @@ def test_the_ledgers_are_those_that_nobody_edits() -> None:
         "executor",
         "fetchrun",
         "filesource",
+        "finding",
         "freshness",
         "inspection",
         "missingsession",
