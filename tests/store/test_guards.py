@@ -22,6 +22,7 @@ from ingestion.models import (
     CorporateActionRecord,
     EmptyProof,
     FileSource,
+    Finding,
     Freshness,
     Instrument,
     Job,
@@ -65,6 +66,7 @@ TABLES = (
     "corporate_action",
     "empty_proof",
     "file_source",
+    "finding",
     "freshness",
     "instrument",
     "job",
@@ -119,6 +121,9 @@ def _rows(db: None) -> None:
     )
     schedule = Schedule.objects.create(name="nightly", definition=definition, rule={})
     Slot.objects.create(schedule=schedule, due=T, disposition="fired", decided_at=T)
+    Finding.objects.create(
+        kind="gap", series=series, window=WINDOW, severity="error", fingerprint="gap:1"
+    )
     signal = Signal.objects.create(name="gap", window=WINDOW, actor="mdc")
     SignalMatch.objects.create(signal=signal, schedule=schedule)
     Freshness.objects.create(
@@ -304,6 +309,16 @@ WRONG: list[tuple[str, Callable[[], object]]] = [
     ("slot_once", repeating(Slot)),
     ("slot_disposition_known", updating(Slot, disposition="lost")),
     ("slot_only_coalesced_go_into", lambda: Slot.objects.update(into=F("pk"))),
+    ("finding_once_while_unsettled", repeating(Finding)),
+    ("finding_kind_known", updating(Finding, kind="mood")),
+    ("finding_severity_known", updating(Finding, severity="bad")),
+    ("finding_state_known", updating(Finding, state="lost")),
+    ("finding_accepted_with_reason",
+     updating(Finding, state="accepted", closed_at=T, closed_by="ann")),
+    ("finding_accepted_with_reason", updating(Finding, state="accepted", closed_at=T, reason="x")),
+    ("finding_closed_iff_settled", updating(Finding, state="resolved")),
+    ("finding_closed_iff_settled", updating(Finding, closed_at=T)),
+    ("finding_window_not_empty", updating(Finding, window=Range(T, T))),
     ("signal_window_not_empty", updating(Signal, window=Range(T, T))),
     ("signal_match_once", repeating(SignalMatch)),
     ("freshness_once", repeating(Freshness)),
