@@ -101,7 +101,10 @@ def _print(found: Sequence[ListedSession], *, tz: str, why: Mapping[date, str]) 
 
 def _reasons(venue: str) -> dict[date, str]:
     """Return why sessions are as somebody declared them."""
-    return {one.row.override.session: one.row.reason for one in overrides_of(venue)}
+    reasons: dict[date, dict[str, None]] = {}
+    for one in overrides_of(venue):
+        reasons.setdefault(one.row.override.session, {})[one.row.reason] = None
+    return {session: "; ".join(said) for session, said in reasons.items()}
 
 
 def _know_what_is_declared() -> bool:
