@@ -7,7 +7,6 @@ import importlib
 import logging.config
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +50,12 @@ def guard_connections(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def load_calendars(options: Mapping[str, Any], **_: Any) -> None:
+def load_calendars(**_: Any) -> None:
     """Load calendars once, before the pool forks: a new child works at once and shares them.
 
     What only delivers needs none, and half as much memory.
     """
-    if options.get("queues") != ["deliver"]:
+    if set(app.amqp.queues.consume_from) != {"deliver"}:
         load_calendar("XNYS")
 
 
