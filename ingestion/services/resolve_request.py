@@ -25,8 +25,6 @@ from providers.base import Adapter, SeriesCapability
 from providers.registry import get_adapter
 from providers.types import Adjustment, Anchor, BarQuery, Timeframe
 
-_SECONDS_PER_DAY = 86400
-
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSeries:
@@ -272,10 +270,11 @@ def final_until(expectation: Expectation, *, now: datetime, finality_delay: time
     settled_us = to_us(now - finality_delay)
     if expectation.timeframe.is_intraday:
         return from_us(settled_until(expectation, settled_us=settled_us))
-    # A span of a year before now always holds the last finished session, week and month.
-    units = expectation.units_between(settled_us - 366 * _SECONDS_PER_DAY * 10**6, settled_us)
-    over = expectation.bar_ends(units.starts) <= settled_us
-    return from_us(int(units.ends[over][-1])) if over.any() else from_us(settled_us)
+    # Whole spans of stamps: a session is over with its close, hours before its date is.
+    units = expectation.units
+    begun = units.take(units.starts < settled_us)
+    over = int(np.searchsorted(expectation.bar_ends(begun.starts), settled_us, side="right"))
+    return from_us(int(units.ends[over - 1])) if over else from_us(settled_us)
 
 
 def _named(instrument: InstrumentFacts) -> tuple[Named, ...]:

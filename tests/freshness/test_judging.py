@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ingestion.domain.states import JobKind
 from ingestion.models import (
     AuditEvent,
     EmptyProof,
@@ -19,8 +20,11 @@ from ingestion.models import (
     Signal,
 )
 from ingestion.services.judge_freshness import MOST_SESSIONS, Round, judge_freshness
+from ingestion.services.open_job import open_job
+from ingestion.services.plan_job import plan_job
 from ingestion.store import freshness
 from ingestion.store.signals import gathered
+from tests.protocol.scene import TESTER, Worker, ask
 
 pytestmark = pytest.mark.django_db
 
@@ -284,3 +288,16 @@ def test_many_definitions_are_judged_in_few_statements(django_assert_max_num_que
     watch()
     with django_assert_max_num_queries(25):
         assert judge_freshness(now=DUE) == Round(definitions=30, sessions=30, breached=30)
+
+
+def test_an_update_right_after_the_close_makes_the_session_complete() -> None:
+    """New York closes three hours before its date ends in UTC: the bar is whole all the same."""
+    promise()
+    watch(WATCHED)
+    request = ask(
+        "AAA", start=t("2023-12-20"), end=None, kind=JobKind.UPDATE, slice_span=timedelta(days=90)
+    )
+    job = open_job(request, now=CLOSE + timedelta(minutes=15), actor=TESTER).job_id
+    assert plan_job(job)
+    Worker.of(job).work_off()
+    assert judge_freshness(now=DUE) == Round(definitions=1, sessions=1)
