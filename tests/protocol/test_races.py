@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.db import connection
 
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.states import JobKind, JobState
@@ -42,40 +39,12 @@ from tests.protocol.scene import (
     truthful,
     value,
 )
-
-PATIENCE = 20.0
+from tests.protocol.together import together
 
 
 @pytest.fixture(autouse=True)
 def db(committing: None) -> None:
     """Commit for real; by this name pytest-django learns that the test database is needed."""
-
-
-def together(*works: Callable[[], Any]) -> list[Any]:
-    """Run works at the same moment, each on a connection of its own; re-raise what one raises."""
-    barrier = threading.Barrier(len(works))
-    results: list[Any] = [None] * len(works)
-    errors: list[BaseException] = []
-
-    def run(place: int, work: Callable[[], Any]) -> None:
-        try:
-            connection.ensure_connection()
-            barrier.wait(PATIENCE)
-            results[place] = work()
-        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "deadlock"
-    if errors:
-        raise errors[0]
-    return results
 
 
 def assert_each_once(claimed: list[tuple[Claimed, ...]]) -> None:
