@@ -86,7 +86,7 @@ def _planted() -> Report:
     )
     kept = np.ones(len(bars), np.bool_)
     for place in holes.tolist():
-        kept[place : place + int(random.integers(6, 60))] = False
+        kept[place : place + int(random.integers(3, 60))] = False
     prices = {name: getattr(bars, name) * factors for name in ("open", "high", "low", "close")}
     faulty = Bars.build(ts=bars.ts, volume=bars.volume, **prices).take(kept)
     series_id, _ = _store("PLANTED", timeframe, window, bars=faulty)

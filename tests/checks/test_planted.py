@@ -155,12 +155,12 @@ def test_sessions_without_bars_are_a_gap(
 def test_a_hole_in_a_session_is_found(
     timeframe: Timeframe, seed: int, session: int, at: int, more: int
 ) -> None:
-    """From six minutes, or one hourly bar, at the begin, in the middle or at the end."""
+    """From three minutes, or one hourly bar, at the begin, in the middle or at the end."""
     bars = market(timeframe, seed=seed)
     units = expected(timeframe).expected_units(WINDOWS[timeframe])
     row = session % len(units)
     rows = np.flatnonzero((bars.ts >= units.starts[row]) & (bars.ts < units.ends[row]))
-    size = min((6 if timeframe is M1 else 1) + more, len(rows) - 1)
+    size = min((3 if timeframe is M1 else 1) + more, len(rows) - 1)
     first = int(rows[min(at % len(rows), len(rows) - size)])
     found = look(stretch(without(bars, first, first + size - 1), timeframe))
     assert kinds(found) == [Check.PARTIAL_SESSION]

@@ -21,9 +21,9 @@ from ingestion.domain.grid import runs
 from ingestion.domain.judgement import without_bars
 from providers.types import Timeframe
 
-# A hole of fewer bars is never reported: minutes without a trade, and halts of five minutes, are
-# no fault of the data.
-_LEAST_HOLE: Final = {Timeframe.M1: 6, Timeframe.M5: 2}
+# A hole of fewer bars is never reported: single minutes without a trade are no fault of the data.
+# In the recorded minutes a limit of two would do as well.
+_LEAST_HOLE: Final = {Timeframe.M1: 3, Timeframe.M5: 2}
 _LEAST_OTHERWISE: Final = 1
 # A session with less than half of the usual share of its bars is too thin, if that share promises
 # enough bars to tell.

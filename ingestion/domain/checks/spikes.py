@@ -36,10 +36,12 @@ class Limit:
 # Each pair leaves about one bar in fifty thousand of the recorded series of markets, and those are
 # flash crashes and prints of a closed market; docs/quality.md has the counts.
 #
-# Away and back again within ten bars: closes do that by chance up to five scales.
+# Away and back again within ten bars: closes do that by chance up to five scales and a half.
 RETURNS: Final = Limit(scales=6.0, size=0.01)
 # Before and after the session single late prints lie a percent or two beside the market.
 RETURNS_OFF_HOURS: Final = Limit(scales=6.0, size=0.03)
+# A single bar two fifths off is worth a look in the wildest market too.
+RETURNS_WILD: Final = Limit(scales=4.0, size=math.log(1.4))
 # At the beginning or end of what is stored a bar has one neighbour, and an honest jump looks alike.
 EDGE: Final = Limit(scales=8.0, size=math.log(1.3))
 # A high or low beyond both neighbours' closes. Lows of hourly and daily bars hold odd prints of
@@ -190,8 +192,12 @@ def _excursions(tape: _Tape, width: int) -> list[_Span]:
             ratio=float(away[row]),
         )
         for row, scaled in zip(rows.tolist(), scales.tolist(), strict=True)
-        if scaled >= RETURNS.scales
+        if scaled >= RETURNS.scales or (width == 1 and _is_wild(size[row], scaled))
     ]
+
+
+def _is_wild(size: float, scales: float) -> bool:
+    return size >= RETURNS_WILD.size and scales >= RETURNS_WILD.scales
 
 
 def _edges(tape: _Tape) -> list[_Span]:
