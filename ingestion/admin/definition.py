@@ -188,21 +188,24 @@ class JobDefinitionAdmin(ForgettingAdmin):
             None,
             {
                 "fields": (
-                    ("name", "enabled", "revision"),
+                    ("name", "enabled"),
                     "symbols",
-                    ("timeframe", "adjustment", "hours"),
-                    ("history_start", "providers", "venue"),
+                    ("timeframe", "history_start"),
+                    ("providers", "venue"),
+                    ("adjustment", "hours"),
+                    "revision",
                 )
             },
         ),
-        ("Promises", {"fields": (("freshness", "deadline", "stale_after"),)}),
+        ("Promises", {"fields": (("freshness", "deadline"), "stale_after")}),
         (
             "Pace",
             {
                 "fields": (
                     ("priority", "weight"),
-                    ("max_concurrency", "max_slices_per_round", "slice_span"),
+                    ("max_concurrency", "max_slices_per_round"),
                     ("tries", "retry_class"),
+                    "slice_span",
                 )
             },
         ),

@@ -103,8 +103,9 @@ class ScheduleAdmin(ForgettingAdmin):
             "Policies",
             {
                 "fields": (
-                    ("overlap", "catchup", "max_lateness"),
-                    ("jitter", "pause_after_failures"),
+                    ("overlap", "catchup"),
+                    ("max_lateness", "jitter"),
+                    "pause_after_failures",
                 )
             },
         ),

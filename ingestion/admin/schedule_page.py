@@ -61,7 +61,7 @@ def _upcoming(outlook: Outlook) -> Table:
         headers=("Session", f"In {outlook.zone}", "UTC", "Fires", "Why"),
         rows=[
             [
-                one.due.session or NOTHING,
+                str(one.due.session or NOTHING),
                 by_clock(one.due.at, outlook.zone),
                 instant(one.due.at),
                 _fires(one),

@@ -143,13 +143,13 @@ def remove_definition(name: str, *, actor: Actor, reason: str = "") -> int:
     What it fetched stays, and jobs that it started go on. Raises UnknownDefinition.
     """
     with transaction.atomic():
-        schedules = delete_definition(name)
+        forgotten = delete_definition(name)
         audit.record(
             actor=actor,
             action="job_definition.delete",
             object_type="job_definition",
-            object_id=name,
-            before={"name": name, "schedules": schedules},
+            object_id=forgotten.id,
+            before={"name": name, "schedules": forgotten.count},
             reason=reason,
         )
-    return schedules
+    return forgotten.count

@@ -129,13 +129,13 @@ def remove_schedule(name: str, *, actor: Actor, reason: str = "") -> int:
     Jobs that it started go on.
     """
     with transaction.atomic():
-        slots = delete_schedule(name)
+        forgotten = delete_schedule(name)
         audit.record(
             actor=actor,
             action="schedule.delete",
             object_type="schedule",
-            object_id=name,
-            before={"name": name, "slots": slots},
+            object_id=forgotten.id,
+            before={"name": name, "slots": forgotten.count},
             reason=reason,
         )
-    return slots
+    return forgotten.count

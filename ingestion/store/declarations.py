@@ -6,6 +6,7 @@ ingestion.store.schedules.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -37,7 +38,15 @@ def _insert(row: JobDefinition | Schedule) -> int | None:
     return int(row.pk)
 
 
-def delete_definition(name: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Hold the id of what was forgotten, and how much hung on it: schedules, or slots."""
+
+    id: int
+    count: int
+
+
+def delete_definition(name: str) -> Forgotten:
     """Forget a definition, its schedules and their slots; return how many schedules it had.
 
     Jobs that it started stay. Raises UnknownDefinition.
@@ -48,11 +57,12 @@ def delete_definition(name: str) -> int:
     schedules = Schedule.objects.select_for_update().filter(definition=found).order_by("id")
     ids = list(schedules.values_list("id", flat=True))
     _forget_ledgers(ids)
+    forgotten = Forgotten(found.pk, len(ids))
     found.delete()
-    return len(ids)
+    return forgotten
 
 
-def delete_schedule(name: str) -> int:
+def delete_schedule(name: str) -> Forgotten:
     """Forget a schedule and its slots; return how many slots it had.
 
     Jobs that it started stay. Raises UnknownSchedule.
@@ -60,9 +70,9 @@ def delete_schedule(name: str) -> int:
     found = Schedule.objects.select_for_update().filter(name=name).first()
     if found is None:
         raise UnknownSchedule(name)
-    slots = _forget_ledgers([found.pk])
+    forgotten = Forgotten(found.pk, _forget_ledgers([found.pk]))
     found.delete()
-    return slots
+    return forgotten
 
 
 def _forget_ledgers(schedule_ids: list[int]) -> int:
