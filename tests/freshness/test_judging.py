@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ingestion.domain.override_text import Statement
+from ingestion.domain.overrides import OverrideKind
 from ingestion.domain.states import JobKind
 from ingestion.models import (
     AuditEvent,
@@ -19,6 +21,7 @@ from ingestion.models import (
     Series,
     Signal,
 )
+from ingestion.services.declare_override import declare_override
 from ingestion.services.judge_freshness import MOST_SESSIONS, Round, judge_freshness
 from ingestion.services.open_job import open_job
 from ingestion.services.plan_job import plan_job
@@ -301,3 +304,19 @@ def test_an_update_right_after_the_close_makes_the_session_complete() -> None:
     assert plan_job(job)
     Worker.of(job).work_off()
     assert judge_freshness(now=DUE) == Round(definitions=1, sessions=1)
+
+
+def test_a_session_not_judged_yet_follows_its_new_close() -> None:
+    """A half day that is declared at noon is due in the afternoon; it was due in the evening."""
+    definition = promise()
+    keep("AAA")
+    watch()
+    statement = Statement(
+        "XNYS", date(2024, 1, 2), OverrideKind.HOURS, closes="13:00", reason="a storm"
+    )
+    declare_override(statement, actor=TESTER, now=t("2024-01-02T17:00"))
+    assert judge_freshness(now=t("2024-01-02T17:30")).sessions == 0
+    definition.refresh_from_db()
+    assert definition.next_freshness_at == t("2024-01-02T18:20")
+    assert judge_freshness(now=t("2024-01-02T18:20")).breached == 1
+    assert Freshness.objects.get().closed_at == t("2024-01-02T18:00")
