@@ -129,7 +129,6 @@ def _of_parts(row: Mapping[str, int], parts: list[Span], *, added: bool) -> _Day
     # The pause that holds the usual break takes its place, however long it became.
     lunch = [one for one in pauses if usual and one[0] <= usual[0][0] and usual[0][1] <= one[1]]
     break_start, break_end = lunch[0] if lunch else (NO_BREAK, NO_BREAK)
-    later = row["latest"] - row["closes"]
     return _Day(
         row={
             **row,
@@ -139,7 +138,7 @@ def _of_parts(row: Mapping[str, int], parts: list[Span], *, added: bool) -> _Day
             "break_ends": break_end,
             "earliest": min(row["earliest"], opens),
             # What trades after the close follows it: until 17:00 where a day ends at 13:00.
-            "latest": closes + later if closes < row["closes"] else max(row["latest"], closes),
+            "latest": closes + row["latest"] - row["closes"],
         },
         halts=tuple(one for one in pauses if one not in lunch),
         added=added,

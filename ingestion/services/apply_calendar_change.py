@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from django.db import connection, transaction
@@ -63,7 +63,7 @@ def apply_calendar_change(
         after = _declared([*known, *(one for one, _ in fresh)], calendar_overrides.read_revision())
         change = _carry_out({one.venue for one, _ in fresh}, before, after, now=now)
     refresh_calendars()
-    return CalendarChange(len(fresh), change.sessions, change.doubted, change.schedules)
+    return replace(change, written=len(fresh))
 
 
 def would_change(stated: Sequence[tuple[Override, str]]) -> bool:
@@ -144,11 +144,11 @@ def _look_again_at(
     shape: ShapedSeries, before: Sessions, after: Sessions, labels: Stamps, *, now: datetime
 ) -> int:
     """Doubt and forget, for series of one shape, what was judged by the sessions as they were."""
-    then, now_so = (
+    expected, expects = (
         expect(sessions, timeframe=shape.timeframe, hours=shape.hours, anchor=shape.anchor)
         for sessions in (before, after)
     )
-    changes = unit_changes(then, now_so, labels)
+    changes = unit_changes(expected, expects, labels)
     others = changes.grown.union(changes.gone)
     if len(others):
         absences.forget_within(shape.series_ids, others)

@@ -117,14 +117,15 @@ def _calendars() -> tuple[str, str]:
         return "note", "not looked at while the stack is down"
     check_database(settings.DATABASE_URL)
     # Loaded only here: its tables need every app to be ready.
+    service = import_module("ingestion.services.show_calendar")
     try:
-        known = import_module("ingestion.services.show_calendar").known_calendars(now=clock.now())
+        known = service.known_calendars(now=clock.now())
     except DatabaseError:
         return "note", "not looked at while tables are missing"
     finally:
         connection.close()
     if not known.ending:
-        return "ok", f"{len(known.venues)} in use, known for 90 days and more"
+        return "ok", f"{len(known.venues)} in use, known for {service.NEAR_END.days} days and more"
     said = ", ".join(f"{one.venue} ends with {one.last_session}" for one in known.ending)
     return "note", f"{said}; a newer exchange_calendars brings more, what lies beyond is refused"
 

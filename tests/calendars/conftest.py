@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.cli.conftest import run, run_json
-from tests.protocol.conftest import _calendar
+from tests.protocol.conftest import _calendar, committing
 
-__all__ = ["_calendar", "run", "run_json"]
+__all__ = ["_calendar", "committing", "run", "run_json"]
