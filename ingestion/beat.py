@@ -6,7 +6,9 @@ callers: the lease only keeps a second beat from doing the same work and sending
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,9 +18,12 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from kombu.exceptions import OperationalError
 
 from ingestion import clock
+from ingestion.calendars import sessions_for
 from ingestion.firing import fire_due
 from ingestion.process import this_host
 from ingestion.services.renew_beat_lease import give_back_beat_lease, renew_beat_lease
+from ingestion.store.schedules import venues_in_use
+from providers.venues import UnknownVenue
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +44,7 @@ class SessionScheduler(DatabaseScheduler):  # type: ignore[misc]
         self._leads = False
         self._renew_at = 0.0
         self._look_at = 0.0
+        self._calendars: threading.Thread | None = None
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -71,6 +77,8 @@ class SessionScheduler(DatabaseScheduler):  # type: ignore[misc]
             leads = renew_beat_lease(holder=self._holder, host=this_host())
             if leads is not self._leads:
                 log.info("beat_leads" if leads else "beat_idles")
+            if self._calendars is None:
+                self._calendars = _load_calendars(venues_in_use())
             self._leads = leads
             self._renew_at = time.monotonic() + _RENEW_SECONDS
         return self._leads
@@ -94,3 +102,21 @@ class SessionScheduler(DatabaseScheduler):  # type: ignore[misc]
     def _ensure_connected(self) -> Any:
         # Celery's own would wait for the broker for ever, and nothing would be fired meanwhile.
         return self.connection.ensure_connection(max_retries=_BROKER_TRIES)
+
+
+def _load_calendars(venues: Sequence[str]) -> threading.Thread:
+    """Load calendars beside the work: each takes up to a second, which its first fire would wait.
+
+    Those whose schedules are due first come first.
+    """
+
+    def load() -> None:
+        for venue in venues:
+            try:
+                sessions_for(venue)
+            except UnknownVenue as error:
+                log.warning("beat_without_calendar", error=str(error))
+
+    thread = threading.Thread(target=load, name="calendars", daemon=True)
+    thread.start()
+    return thread

@@ -66,7 +66,9 @@ class JobDefinition(models.Model):
     )
     max_slices_per_round = models.PositiveSmallIntegerField(default=5)
     max_concurrency = models.PositiveSmallIntegerField(default=5)
-    tries = models.PositiveSmallIntegerField(default=5)
+    tries = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="empty: as many as the retry class allows"
+    )
     freshness = models.DurationField(
         null=True, blank=True, help_text="how soon after the close a session must be complete"
     )

@@ -33,7 +33,7 @@ class DefinitionRow:
     slice_span: timedelta | None
     max_slices_per_round: int
     max_concurrency: int
-    tries: int
+    tries: int | None
     freshness: timedelta | None
     deadline: timedelta | None
     stale_after: timedelta | None

@@ -13,8 +13,10 @@ from django.db import connection
 from ingestion.domain.actor import Actor
 from ingestion.domain.asked import kind_of, priority_bounds
 from ingestion.domain.schedules import ScheduleAction
+from ingestion.domain.spec import DEFAULT_TRIES
 from ingestion.domain.windows import Window
 from ingestion.store import audit
+from ingestion.store.retry_classes import tries_by_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ INSERT INTO job (id, definition_id, slot_id, after_id, workload, kind, account_i
                  retry_class, request, spec, planned, deadline_at, stale_at, error_class, error)
 SELECT g.id, d.id, g.slot_id, g.after_id, 'historical', g.kind, g.account_id, 'queued', 'run', '',
        least(greatest(d.priority, g.lowest), g.highest), d.weight, 0, d.max_slices_per_round,
-       d.max_concurrency, d.tries, d.retry_class,
+       d.max_concurrency, coalesce(d.tries, (%(tries)s::jsonb ->> d.retry_class)::int, %(few)s),
+       d.retry_class,
        jsonb_build_object(
            'action', g.action, 'provider', g.provider,
            'symbols', coalesce(g.symbols, to_jsonb(d.symbols)),
@@ -88,8 +91,8 @@ SELECT g.id, d.id, g.slot_id, g.after_id, 'historical', g.kind, g.account_id, 'q
        jsonb_build_object('provider', g.provider, 'series', '[]'::jsonb,
                           'start', d.history_start || 'T00:00:00+00:00', 'end', NULL,
                           'rate_limit', NULL),
-       false, g.due + d.deadline, clock_timestamp() + (g.due + d.stale_after - %s), '', ''
-FROM json_to_recordset(%s)
+       false, g.due + d.deadline, clock_timestamp() + (g.due + d.stale_after - %(now)s), '', ''
+FROM json_to_recordset(%(jobs)s)
      AS g(id bigint, definition_id bigint, slot_id bigint, after_id bigint, kind text,
           action text, provider text, account_id bigint, lowest int, highest int, symbols jsonb,
           session date, "window" jsonb, due timestamptz)
@@ -102,7 +105,15 @@ def insert_jobs(jobs: Sequence[NewJob], *, now: datetime, actor: Actor) -> None:
     if not jobs:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [now, orjson.dumps([_row(one) for one in jobs]).decode()])
+        cursor.execute(
+            _INSERT,
+            {
+                "now": now,
+                "tries": orjson.dumps(tries_by_class()).decode(),
+                "few": DEFAULT_TRIES,
+                "jobs": orjson.dumps([_row(one) for one in jobs]).decode(),
+            },
+        )
     audit.record_each(
         actor=actor,
         action="job.open",

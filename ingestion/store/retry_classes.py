@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ingestion.domain.retry import Jitter, retry_class_named
+from ingestion.domain.retry import RETRY_CLASSES, Jitter, retry_class_named
 from ingestion.domain.retry import RetryClass as RetryRule
 from ingestion.models import RetryClass
 from providers.errors import ErrorFamily
@@ -35,6 +35,12 @@ def load_retry_class(name: str) -> RetryRule:
         jitter=rule.jitter,
         families=families,
     )
+
+
+def tries_by_class() -> dict[str, int]:
+    """Return how many tries each class allows; the user's own replace built-in ones."""
+    own = dict(RetryClass.objects.values_list("name", "tries"))
+    return {name: rule.tries for name, rule in RETRY_CLASSES.items()} | own
 
 
 def is_user_defined(name: str) -> bool:

@@ -150,6 +150,16 @@ def next_fire_at() -> datetime | None:
     return at if isinstance(at, datetime) else None
 
 
+def venues_in_use() -> list[str]:
+    """List the venues by whose sessions schedules go, the one that is due first first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT venue FROM schedule WHERE venue <> '' GROUP BY venue"
+            " ORDER BY min(next_fire_at), venue"
+        )
+        return [venue for (venue,) in cursor.fetchall()]
+
+
 def ids_of_venue(venue: str) -> list[int]:
     """List the schedules that go by a venue's sessions."""
     return list(Schedule.objects.filter(venue=venue).order_by("id").values_list("id", flat=True))

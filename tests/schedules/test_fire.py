@@ -9,7 +9,7 @@ import pytest
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import UnknownSchedule
 from ingestion.domain.states import Desired, JobState
-from ingestion.models import AuditEvent, Job, JobDefinition, Schedule, Slot
+from ingestion.models import AuditEvent, Job, JobDefinition, RetryClass, Schedule, Slot
 from ingestion.services.pause_schedule import pause_schedule
 from ingestion.services.recompute_fires import recompute_fires
 from ingestion.services.resume_schedule import resume_schedule
@@ -63,6 +63,21 @@ def test_a_fired_job_carries_what_its_definition_says() -> None:
     assert job.deadline_at == at("2024-06-03T20:45")
     opened = AuditEvent.objects.get(action="job.open", object_id=str(job.id))
     assert opened.reason == "nightly, due 2024-06-03 20:15:00Z"
+
+
+def test_without_tries_of_its_own_a_definition_has_those_of_its_retry_class() -> None:
+    RetryClass.objects.create(name="patient", tries=12, cap_seconds=900)
+    for retry_class in ("patient", "conservative", "forgotten"):
+        schedule(
+            "every 1 h",
+            name=retry_class,
+            venue="",
+            definition=define(retry_class, retry_class=retry_class),
+        )
+    fire("2024-06-03T09:00")
+    assert jobs("patient")[0].tries == 12
+    assert jobs("conservative")[0].tries == 8
+    assert jobs("forgotten")[0].tries == 5
 
 
 def test_retries_grow_stale_by_the_database_clock() -> None:
