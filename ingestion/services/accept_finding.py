@@ -77,6 +77,8 @@ def _sessions_of(series_id: int, stamps: list[int]) -> list[Window]:
     )
     length_us = facts.timeframe.duration // MICROSECOND
     units = expectation.units_between(min(stamps), max(stamps) + length_us)
+    if not len(units):
+        return []  # bars outside of every session left none empty
     places = np.searchsorted(units.full_starts, stamps, side="right") - 1
     held = np.unique(places[(places >= 0) & (stamps < units.full_ends[np.maximum(places, 0)])])
     return [

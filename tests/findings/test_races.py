@@ -20,7 +20,11 @@ from providers.types import Adjustment
 from tests.findings.test_rebase import FEBRUARY, answer, load
 from tests.protocol.scene import NOW, Worker, loaded, open_running, series_of, slice_states, us
 
-pytestmark = pytest.mark.usefixtures("committing")
+
+@pytest.fixture(autouse=True)
+def db(committing: None) -> None:
+    """Commit for real; by this name pytest-django learns that the test database is needed."""
+
 
 MONDAY = us("2024-01-08")
 

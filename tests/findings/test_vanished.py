@@ -148,6 +148,19 @@ def test_deleted_bars_stay_readable_as_of_earlier() -> None:
     assert Finding.objects.count() == 1, "what is gone does not vanish again"
 
 
+def test_bars_outside_of_every_session_can_be_deleted_too() -> None:
+    load()
+    sql(
+        "INSERT INTO bar (series_id, sequence, ts, open, high, low, close, known_from, attempt_id,"
+        " final) SELECT series_id, 0, '2024-01-06Z', 1, 1, 1, 1, now(), 1, true FROM bar LIMIT 1"
+    )
+    look_again()
+    found = Finding.objects.get()
+    assert stamps(found) == ["2024-01-06"], "a Saturday"
+    assert accept_finding(found.id, reason="a slip", actor=PERSON, now=NOW, delete_bars=True) == 1
+    assert proofs(found.series_id) == []
+
+
 def test_accepting_without_deleting_keeps_bars_and_peace() -> None:
     load()
     look_again(withholding("2024-01-09"))
