@@ -118,6 +118,7 @@ def _request(cleaned: Mapping[str, Any]) -> DefinitionRequest:
         providers=cleaned["providers"],
         adjustment=Adjustment(cleaned["adjustment"]) if cleaned["adjustment"] else None,
         hours=Hours(cleaned["hours"]),
+        freshness=cleaned["freshness"],
         priority=cleaned["priority"],
         weight=cleaned["weight"],
         retry_class=cleaned["retry_class"],

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from ingestion import clock
 from ingestion.admin.base import BoundedList, ForgettingAdmin, LedgerAdmin, person
-from ingestion.admin.display import NOTHING, badge, instant, page_link
+from ingestion.admin.display import NOTHING, badge, instant, page_link, sentence
 from ingestion.admin.filters import exact_filter
 from ingestion.admin.schedule_actions import VERBS, Verb
 from ingestion.admin.schedule_form import ScheduleForm
@@ -123,6 +123,9 @@ class ScheduleAdmin(ForgettingAdmin):
         super().save_model(request, obj, form, change)
         if not change or _TIMING & set(form.changed_data):
             recompute_fires(now=clock.now(), schedule_ids=[obj.pk])
+        warning = show_schedule(obj.name, now=clock.now()).warning
+        if warning:
+            messages.warning(request, sentence(warning))
 
     def forget(self, obj: Any, actor: Actor) -> None:
         """Forget a schedule and its slots."""

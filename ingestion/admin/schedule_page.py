@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.utils.safestring import SafeString
 
-from ingestion.admin.display import NOTHING, badge, instant, page_link
+from ingestion.admin.display import NOTHING, badge, instant, page_link, sentence
 from ingestion.admin.job_page import Table
 from ingestion.admin.schedule_actions import VERBS
 from ingestion.domain.due_notes import by_clock
@@ -42,6 +42,7 @@ def compose(shown: Shown) -> dict[str, Any]:
         "badge": state_badge(schedule),
         "paused": _paused(schedule),
         "verbs": [verb for verb in VERBS.values() if verb.offered(schedule)],
+        "warning": sentence(shown.warning) if shown.warning else "",
         "upcoming": _upcoming(shown.outlook),
         "ends": shown.outlook.ends,
         "slots": _slots(shown),

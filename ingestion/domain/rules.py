@@ -14,8 +14,8 @@ from cronsim import CronSim, CronSimError
 from ingestion.domain.errors import BadRule
 
 UNDERSTOOD: Final = (
-    "`cron 30 18 * * 1-5`, `every 6 h`, `once 2026-11-21T18:00Z`, `close + 15 min`, "
-    "`open - 5 min`, `every 1 min while open`, `first session of the week, close + 15 min` "
+    "`cron 30 18 * * 1-5`, `every 6 h`, `once 2026-11-21T18:00Z`, `close + 35 min`, "
+    "`open - 5 min`, `every 1 min while open`, `first session of the week, close + 35 min` "
     "(or last, month, open) or `on signal gap`"
 )
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
@@ -254,6 +254,8 @@ def needs_venue(rule: Rule) -> bool:
 
 def span_words(seconds: int) -> str:
     """Spell a whole number of seconds in the largest unit that divides it, such as `15 min`."""
+    if not seconds:
+        return "0 s"
     unit = max((name for name in _UNITS if seconds % _UNITS[name] == 0), key=_UNITS.__getitem__)
     return f"{seconds // _UNITS[unit]} {unit}"
 

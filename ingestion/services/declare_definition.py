@@ -14,12 +14,12 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest
 from ingestion.domain.spec import (
     DEFAULT_CONCURRENCY,
-    DEFAULT_TRIES,
     HISTORICAL_PRIORITY,
     JobRequest,
 )
 from ingestion.domain.states import JobKind
 from ingestion.services.add_verifications import add_verifications
+from ingestion.services.check_settling import check_freshness
 from ingestion.services.declare_schedule import check_name
 from ingestion.services.resolve_request import resolve_request
 from ingestion.store import audit
@@ -48,7 +48,7 @@ class DefinitionRequest:
     priority: int = DEFAULT_PRIORITY
     weight: int = 1
     retry_class: str = "fast"
-    tries: int = DEFAULT_TRIES
+    tries: int | None = None
     max_concurrency: int = DEFAULT_CONCURRENCY
 
 
@@ -64,6 +64,7 @@ def check_definition(request: DefinitionRequest, *, now: datetime) -> None:
         raise BadRequest("a provider is named twice; name each one once", field="providers")
     if not 1 <= request.weight <= 1000:
         raise BadRequest("a weight is a number from 1 to 1000", field="weight")
+    check_freshness(request.freshness, providers=request.providers)
     for provider in request.providers:
         resolve_request(_job_of(request, provider), now=now)
 

@@ -13,6 +13,7 @@ from ingestion.domain.due_notes import noted
 from ingestion.domain.errors import CalendarEnds
 from ingestion.domain.firing import Fire, next_fire
 from ingestion.domain.schedules import Disposition
+from ingestion.services.check_settling import early_close
 from ingestion.store.schedule_reads import (
     ScheduleView,
     SlotView,
@@ -45,10 +46,14 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Hold a schedule, what comes and what was: slots latest first, counts of COUNTED."""
+    """Hold a schedule, what comes and what was: slots latest first, counts of COUNTED.
+
+    `warning` says why it comes too early, empty where it does not.
+    """
 
     schedule: ScheduleView
     outlook: Outlook
+    warning: str
     slots: tuple[SlotView, ...]
     counts: Mapping[Disposition, int]
 
@@ -59,6 +64,7 @@ def show_schedule(name: str, *, now: datetime, upcoming: int = 10, slots: int = 
     return Shown(
         schedule=found,
         outlook=outlook(found, now=now, count=upcoming),
+        warning=_warning(found),
         slots=tuple(last_slots([found.id], limit=slots)),
         counts=count_slots(found.id, since=now - COUNTED),
     )
@@ -68,6 +74,12 @@ def show_next(name: str, *, now: datetime, count: int) -> tuple[ScheduleView, Ou
     """Return one schedule and its next due times. Raises UnknownSchedule."""
     found = read_schedule(name)
     return found, outlook(found, now=now, count=count)
+
+
+def _warning(schedule: ScheduleView) -> str:
+    if schedule.rule is None:
+        return ""
+    return early_close(schedule.definition, rule=schedule.rule, action=schedule.action)
 
 
 def outlook(schedule: ScheduleView, *, now: datetime, count: int) -> Outlook:

@@ -11,7 +11,8 @@ import mdc.cli.apps_ready  # noqa: F401
 # isort: split
 from ingestion import clock
 from ingestion.domain.retry import RETRY_CLASSES
-from ingestion.domain.spec import DEFAULT_CONCURRENCY, DEFAULT_TRIES
+from ingestion.domain.spec import DEFAULT_CONCURRENCY
+from ingestion.services.check_settling import early_close, usual_close
 from ingestion.services.declare_definition import (
     DEFAULT_PRIORITY,
     DefinitionRequest,
@@ -86,9 +87,7 @@ from providers.types import Adjustment, Hours, Timeframe
 @click.option(
     "--tries",
     type=click.IntRange(1, 1000),
-    default=DEFAULT_TRIES,
-    show_default=True,
-    help="Tries of one slice.",
+    help="Tries of one slice; as many as the retry class allows by default.",
 )
 @click.option(
     "--concurrency",
@@ -114,7 +113,7 @@ def add(
     priority: int | None,
     weight: int,
     retry_class: str,
-    tries: int,
+    tries: int | None,
     concurrency: int,
 ) -> None:
     """Declare a dataset that is to be kept complete; `mdc schedule add` says when."""
@@ -146,8 +145,13 @@ def add(
     )
     click.echo(f"{name} keeps {count(len(symbols), 'symbol')} at {timeframes[0]}.")
     for one in list_schedules(definition=name):
-        click.echo(f"{one.schedule.name}: {one.schedule.action} {one.schedule.words}.")
+        schedule = one.schedule
+        click.echo(f"{schedule.name}: {schedule.action} {schedule.words}.")
+        if schedule.rule and (
+            warning := early_close(name, rule=schedule.rule, action=schedule.action)
+        ):
+            click.echo(f"mdc: {schedule.name}: {warning}", err=True)
     click.echo(
         f"Next: mdc definition start {name}; by itself:"
-        f' mdc schedule add {name} {name} "close + 15 min"'
+        f' mdc schedule add {name} {name} "{usual_close(split_words(providers))}"'
     )

@@ -9,6 +9,7 @@ import click
 import mdc.cli.apps_ready  # noqa: F401
 
 # isort: split
+from ingestion.services.check_settling import usual_close
 from ingestion.services.list_definitions import (
     ListedDefinition,
     ShownDefinition,
@@ -18,8 +19,8 @@ from ingestion.services.list_definitions import (
 from ingestion.store.definitions import DefinitionRow
 from mdc.cli import options
 from mdc.cli.errors import SpeakingCommand
-from mdc.cli.output import NOTHING, count, out_console, print_json, span, table, when
-from mdc.cli.schedule_view import listed_shape, state_words
+from mdc.cli.output import NOTHING, count, out_console, print_json, table, when
+from mdc.cli.schedule_view import listed_shape, plain_span, state_words
 from mdc.cli.shapes import Shape
 
 _SYMBOLS_SHOWN = 8
@@ -49,7 +50,7 @@ def list_(*, as_json: bool) -> None:
             row.timeframe.value,
             str(row.history_start),
             ", ".join(row.providers),
-            span(row.freshness.total_seconds()) if row.freshness else NOTHING,
+            plain_span(row.freshness) if row.freshness else NOTHING,
             f"{one.schedules:,}",
             f"{row.priority}",
             "" if row.enabled else "disabled",
@@ -86,11 +87,16 @@ def show(*, name: str, as_json: bool) -> None:
         console.print(made)
     else:
         console.print(
-            f'Nothing starts it yet: mdc schedule add {row.name} {row.name} "close + 15 min"'
+            f"Nothing starts it yet: mdc schedule add {row.name} {row.name}"
+            f' "{usual_close(row.providers)}"'
         )
     for job in shown.jobs:
         stands = job.outcome.value if job.outcome else job.state.value
         console.print(f"job {job.id}: {job.kind} of {when(job.created_at)}, {stands}")
+
+
+def _tries(tries: int | None) -> str:
+    return "the tries of its retry class" if tries is None else f"{tries} tries"
 
 
 def _facts(shown: ShownDefinition) -> Iterator[str]:
@@ -104,9 +110,9 @@ def _facts(shown: ShownDefinition) -> Iterator[str]:
         "a job takes at most {}": row.deadline,
         "retries are dropped {} after they were due": row.stale_after,
     }
-    said = [words.format(span(one.total_seconds())) for words, one in promises.items() if one]
+    said = [words.format(plain_span(one)) for words, one in promises.items() if one]
     yield f"promises   {'; '.join(said) or 'none'}"
-    yield f"pace       priority {row.priority}, weight {row.weight}, {row.tries} tries, " + (
+    yield f"pace       priority {row.priority}, weight {row.weight}, {_tries(row.tries)}, " + (
         f"{row.retry_class.replace('_', ' ')} retries"
     )
     if not row.enabled:

@@ -39,9 +39,7 @@ def freshness(*, definition: str | None, since: timedelta, as_json: bool) -> Non
         print_json([_shape(one) for one in found])
         return
     if not found:
-        click.echo(
-            "No definition has a target. `mdc definition add ... --freshness 20min` sets one."
-        )
+        click.echo("No definition has a target. `mdc definition add ... --freshness 1h` sets one.")
         return
     _print_kept(found)
     _print_late(found)

@@ -12,6 +12,7 @@ import mdc.cli.apps_ready  # noqa: F401
 from ingestion import clock
 from ingestion.domain.rules import parse_rule
 from ingestion.domain.schedules import Catchup, Overlap, ScheduleAction
+from ingestion.services.check_settling import early_close
 from ingestion.services.declare_schedule import ScheduleRequest, declare_schedule
 from ingestion.services.show_schedule import show_next
 from mdc.cli import inputs, options
@@ -113,7 +114,7 @@ def add(
 
     \b
     RULE is one of
-      "close + 15 min", "open - 5 min"             of each session of --venue
+      "close + 35 min", "open - 5 min"             of each session of --venue
       "first session of the week, close + 1 h"     or last, month, open
       "every 1 min while open"                     not in breaks or halts
       "cron 30 18 * * 1-5"                         by the clock of --tz
@@ -121,11 +122,12 @@ def add(
       "on signal gap"                              when somebody raises it
     """
     now = clock.now()
+    parsed = parse_rule(" ".join(rule))
     declare_schedule(
         ScheduleRequest(
             name=name,
             definition=definition,
-            rule=parse_rule(" ".join(rule)),
+            rule=parsed,
             action=ScheduleAction(action),
             tz=tz,
             venue=venue,
@@ -149,3 +151,5 @@ def add(
     console.print(f"{name}: {schedule.action} {schedule.definition} {schedule.words}.")
     if outlook.upcoming:
         console.print(outlook_table(outlook))
+    if warning := early_close(definition, rule=parsed, action=schedule.action):
+        click.echo(f"mdc: {warning}", err=True)

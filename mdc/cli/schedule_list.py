@@ -24,7 +24,7 @@ def list_(*, definition: str | None, as_json: bool) -> None:
         print_json([listed_shape(one) for one in found])
         return
     if not found:
-        click.echo('No schedules. `mdc schedule add NAME DEFINITION "close + 15 min"` makes one.')
+        click.echo('No schedules. `mdc schedule add NAME DEFINITION "close + 35 min"` makes one.')
         return
     made = table("schedule", "definition", "starts", "when", "next due", "state", "last")
     for one in found:

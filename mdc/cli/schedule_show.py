@@ -15,10 +15,11 @@ from ingestion.services.show_schedule import COUNTED, Outlook, Shown, show_next,
 from ingestion.store.schedule_reads import ScheduleView
 from mdc.cli import options
 from mdc.cli.errors import SpeakingCommand
-from mdc.cli.output import out_console, print_json, span, when
+from mdc.cli.output import out_console, print_json, when
 from mdc.cli.schedule_view import (
     outlook_shape,
     outlook_table,
+    plain_span,
     schedule_shape,
     shown_shape,
     slots_table,
@@ -67,6 +68,8 @@ def show(*, name: str, as_json: bool) -> None:
     console.print(f"{schedule.name}: {schedule.action} {schedule.definition} {schedule.words}")
     for line in _facts(schedule):
         console.print(f"  {line}")
+    if shown.warning:
+        console.print(f"  note       {shown.warning}", soft_wrap=True)
     console.print()
     _print_outlook(schedule, shown.outlook, console)
     console.print()
@@ -102,14 +105,14 @@ def _facts(schedule: ScheduleView) -> Iterator[str]:
     yield f"overlap    {schedule.overlap}"
     late = schedule.max_lateness
     yield f"catch-up   {schedule.catchup}" + (
-        f", at most {span(late.total_seconds())} late" if late is not None else ""
+        f", at most {plain_span(late)} late" if late is not None else ""
     )
     if schedule.jitter:
-        yield f"jitter     up to {span(schedule.jitter.total_seconds())}"
+        yield f"jitter     up to {plain_span(schedule.jitter)}"
     if schedule.listens:
         yield (
-            f"signals    gathered for {span(schedule.gather.total_seconds())},"
-            f" then at most one job in {span(schedule.cooldown.total_seconds())}"
+            f"signals    gathered for {plain_span(schedule.gather)},"
+            f" then at most one job in {plain_span(schedule.cooldown)}"
         )
     if schedule.starts_at or schedule.ends_at:
         yield f"from       {when(schedule.starts_at)} until {when(schedule.ends_at)}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
 from ingestion.domain.due_notes import by_clock
+from ingestion.domain.rules import span_words
 from ingestion.services.list_schedules import Listed
 from ingestion.services.show_schedule import Outlook, Shown, Upcoming
 from ingestion.store.schedule_reads import ScheduleView, SlotView
@@ -15,6 +17,11 @@ from mdc.cli.output import NOTHING, span, table, when
 from mdc.cli.shapes import Shape
 
 EXCLUDED: Final = "excluded, does not fire"
+
+
+def plain_span(length: timedelta) -> str:
+    """Spell a span as people type it: 20 min, 1 h."""
+    return span_words(round(length.total_seconds()))
 
 
 def note_of(one: Upcoming) -> str:
@@ -74,6 +81,7 @@ def shown_shape(shown: Shown) -> Shape:
     return {
         **schedule_shape(shown.schedule),
         **outlook_shape(shown.outlook),
+        "warning": shown.warning or None,
         "slots": [slot_shape(one) for one in shown.slots],
         "last_30_days": {one.value: number for one, number in shown.counts.items()},
     }

@@ -87,6 +87,14 @@ def test_a_rule_is_typed_as_text(operator: Client, definition: JobDefinition) ->
     assert 'value="close + 15 min"' in page(operator, schedule)
 
 
+def test_a_rule_before_bars_are_final_is_told(operator: Client, definition: JobDefinition) -> None:
+    """Once when it is saved, and on its page from then on."""
+    JobDefinition.objects.update(providers=["yahoo"])
+    response = operator.post(reverse("admin:ingestion_schedule_add"), fields(definition))
+    assert "may change until 30 min after the close" in said(response)
+    assert "close + 31 min fetches it" in page(operator, Schedule.objects.get())
+
+
 def test_an_edited_rule_moves_what_is_due(operator: Client, definition: JobDefinition) -> None:
     """Another edit leaves it, and a form that is only saved changes nothing."""
     schedule = add(operator, definition)

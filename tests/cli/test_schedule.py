@@ -49,9 +49,9 @@ def test_a_definition_lives(run: Run, run_json: RunJson) -> None:
         "XNYS",
         0,
     )
-    assert "20 min 0 s" in run("definition", "list").stdout
+    assert "20 min" in run("definition", "list").stdout
     shown = run("definition", "show", "nightly").stdout
-    assert "fresh within 20 min 0 s of each close" in shown
+    assert "fresh within 20 min of each close" in shown
     assert "Nothing starts it yet" in shown
     started = run("definition", "start", "nightly", "--symbols", "AAPL", "--reason", "now")
     job = Job.objects.get()
@@ -79,6 +79,26 @@ def test_a_definition_may_be_verified_later(run: Run, run_json: RunJson) -> None
         ("close + 1 h", "verify"),
         ("close + 7 d", "verify"),
     ]
+
+
+def test_what_comes_before_bars_are_final_is_told(run: Run) -> None:
+    """Yahoo's bars may change for half an hour: sooner nothing is complete, and nothing fetched."""
+    words = ("definition", "add", "daily", "--symbols", "AAPL", "--start", "2020-01-01")
+    words += ("--provider", "yahoo", "polygon", "--venue", "XNYS")
+    refused = run(*words, "--freshness", "20min")
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "mdc: polygon's bars may change until 20 min after the close, so no session is complete"
+        " within 20 min: promise more, such as 50 min\n"
+    )
+    added = run(*words, "--freshness", "1h", "--verify-after", "5min")
+    assert 'mdc schedule add daily daily "close + 35 min"' in added.stdout
+    assert "daily-verify-5min: yahoo's bars may change until 30 min" in added.stderr
+    early = run("schedule", "add", "early", "daily", "close + 30 min")
+    told = "this leaves the session to the next time; `close + 31 min` fetches it"
+    assert (early.exit_code, told in early.stderr) == (0, True)
+    assert told in run("schedule", "show", "early").stdout
+    assert run("schedule", "add", "late", "daily", "close + 31 min").stderr == ""
 
 
 @pytest.mark.usefixtures("nightly")
