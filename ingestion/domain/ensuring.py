@@ -65,7 +65,8 @@ class EnsureRequest:
 class OpenWork:
     """Hold what an open job is still going to fetch of some series.
 
-    `slices` counts all that is open of the job, `near` those of them that `windows` are of.
+    `slices` counts all that is open of the job, `near` those of them that `windows` are of. One
+    that `gave_up` has just failed at the windows, and ended.
     """
 
     job_id: int
@@ -73,13 +74,18 @@ class OpenWork:
     slices: int
     near: int
     windows: Mapping[int, Ranges]
+    gave_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Say which open jobs do what is lacking, and what of it none of them does, by series id."""
+    """Say which open jobs do what is lacking, and what of it none of them does, by series id.
+
+    What a job has just failed at is not asked for again at once: `failed` names such jobs.
+    """
 
     joined: tuple[int, ...]
+    failed: tuple[int, ...]
     left: Mapping[int, Ranges]
 
 
@@ -91,15 +97,16 @@ def share_out(
 ) -> Shared:
     """Give what is lacking to open jobs, the most urgent first; jobs too large are passed over."""
     joined: list[int] = []
+    failed: list[int] = []
     left = dict(holes)
-    for work in sorted(works, key=lambda one: (-one.priority, one.job_id)):
+    for work in sorted(works, key=lambda one: (one.gave_up, -one.priority, one.job_id)):
         if work.slices - work.near > MOST_SLICES_BEYOND:
             continue
         done = {key: left[key].intersect(windows) for key, windows in work.windows.items()}
         if with_bars(done, expectations=expectations):
-            joined.append(work.job_id)
+            (failed if work.gave_up else joined).append(work.job_id)
             left |= {key: left[key].subtract(windows) for key, windows in work.windows.items()}
-    return Shared(joined=tuple(joined), left=with_bars(left, expectations=expectations))
+    return Shared(tuple(joined), tuple(failed), with_bars(left, expectations=expectations))
 
 
 def with_bars(

@@ -72,7 +72,10 @@ class EnsuredSeries:
 
 @dataclass(frozen=True, slots=True)
 class Ensured:
-    """Say what is there now, and which jobs see to the rest: `opened` are new among them."""
+    """Say what is there now, and which jobs see to the rest: `opened` are new among them.
+
+    One that has ended failed at it within the last minute.
+    """
 
     series: tuple[EnsuredSeries, ...]
     jobs: tuple[JobProgress, ...]
@@ -95,9 +98,9 @@ def ensure_coverage(
     """Answer what is covered, and queue exactly what is not, before everything but realtime work.
 
     What open jobs are about to fetch is not asked for again: their priority is raised instead. So
-    the same request, however often and from however many it comes, makes one job. What is not
-    settled yet is stated and not queued. Raises BadRequest for a symbol that needs a provider to
-    be named, and what resolve_request raises.
+    the same request, however often and from however many it comes, makes one job; what that failed
+    at is asked for again after a minute. What is not settled yet is stated and not queued. Raises
+    BadRequest for a symbol that needs a provider to be named, and what resolve_request raises.
     """
     series: list[EnsuredSeries] = []
     joined: list[int] = []
@@ -195,7 +198,7 @@ def _see_to(
         left |= {stored[key].name: ranges for key, ranges in shared.left.items()}
         opened = _open(resolved, left, now=now, actor=actor, egress=egress) if left else None
         joined = [job_id for job_id in sorted(shared.joined) if _raise(job_id, part, actor=actor)]
-    return resolved, joined, opened
+    return resolved, [*joined, *shared.failed], opened
 
 
 def _open(

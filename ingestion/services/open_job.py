@@ -8,11 +8,9 @@ from datetime import datetime
 from django.db import transaction
 
 from ingestion.domain.actor import Actor
-from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import (
     DEFAULT_CONCURRENCY,
     DEFAULT_SLICES_PER_ROUND,
-    DEFAULT_TRIES,
     JobRequest,
     JobSpec,
     default_priority,
@@ -21,6 +19,7 @@ from ingestion.domain.states import JobState, Workload
 from ingestion.models import Job
 from ingestion.services.resolve_request import ResolvedRequest, resolve_request
 from ingestion.store import absences, audit, budgets, coverage, jobs
+from ingestion.store.retry_classes import load_retry_class
 from ingestion.store.series import ensure_account, ensure_series
 from ingestion.store.venues import ensure_venue_sessions
 
@@ -86,7 +85,7 @@ def open_resolved(
             state=(JobState.DRAFT if draft else JobState.QUEUED).value,
             request_key=request.request_key,
             priority=_or(request.priority, default_priority(request.workload, request.kind)),
-            tries=_or(request.tries, _tries(request.retry_class)),
+            tries=_or(request.tries, load_retry_class(request.retry_class).tries),
             max_concurrency=_or(request.max_concurrency, DEFAULT_CONCURRENCY),
             max_slices_per_round=_or(request.slices_per_round, DEFAULT_SLICES_PER_ROUND),
             retry_class=request.retry_class,
@@ -144,8 +143,3 @@ def freeze(resolved: ResolvedRequest, *, now: datetime) -> JobSpec:
 
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
-
-
-def _tries(retry_class: str) -> int:
-    built_in = RETRY_CLASSES.get(retry_class)
-    return built_in.tries if built_in else DEFAULT_TRIES

@@ -58,7 +58,7 @@ def _check_version(provider: str, version: int) -> None:
     if version > current:
         raise BadRequest(
             f"the adapter of {provider} is at version {current}: nothing can be read by version"
-            f" {version} yet; give at most --parsed-before {current}, or another --provider",
+            f" {version} yet; name a version that exists, or another provider",
             field="parsed_before",
         )
 

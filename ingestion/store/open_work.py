@@ -1,4 +1,4 @@
-"""Read what open jobs are still going to fetch of some series."""
+"""Read what open jobs are still going to fetch of some series, and what ended ones failed at."""
 
 from __future__ import annotations
 
@@ -24,14 +24,22 @@ WHERE j.state IN ('queued', 'running') AND j.desired = 'run' AND j.workload = 'h
 ORDER BY j.priority DESC, j.id DESC LIMIT %(jobs)s
 """
 
-_SLICES = f"""
+# Whoever asks in a loop until all is there shall not begin what fails over and over again.
+_FAILED = """
+SELECT j.id FROM (SELECT * FROM job ORDER BY id DESC LIMIT %(jobs)s) j
+WHERE j.state IN ('completed', 'failed') AND j.ended_at > clock_timestamp() - interval '1 minute'
+"""
+
+_SLICES = """
 SELECT s.job_id, s.series_id, lower(s."window"), upper(s."window")
-FROM ({_OPEN}) o
+FROM ({jobs}) o
 CROSS JOIN unnest(%(ids)s::int[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     AS g(series_id, starts, ends)
-JOIN slice s ON s.job_id = o.id AND s.series_id = g.series_id AND s.state IN ('ready', 'leased')
+JOIN slice s ON s.job_id = o.id AND s.series_id = g.series_id AND s.state IN ({states})
     AND lower(s."window") < g.ends AND upper(s."window") > g.starts
 """
+_TO_COME = _SLICES.format(jobs=_OPEN, states="'ready', 'leased'")
+_DIED = _SLICES.format(jobs=_FAILED, states="'dead'")
 
 # Of a job that planning has not begun with, all that it means is still to come.
 _UNPLANNED = f"""
@@ -52,13 +60,16 @@ SELECT j.id, j.priority,
        ELSE (SELECT count(*) FROM (
            SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state IN ('ready', 'leased')
            LIMIT %(at_most)s + n.near) c)
-       END::int, n.near
+       END::int, n.near, j.state IN ('completed', 'failed')
 FROM unnest(%(jobs)s::bigint[], %(near)s::int[]) AS n(job_id, near) JOIN job j ON j.id = n.job_id
 """
 
 
 def read_open_work(wanted: Mapping[int, Window]) -> list[OpenWork]:
-    """Return the open jobs that are to fetch something of the series, by id, near the windows."""
+    """Return the jobs that are to fetch something of the series, by id, near the windows.
+
+    With them come those that failed at it within the last minute.
+    """
     near: dict[int, dict[int, list[Window]]] = {}
     with connection.cursor() as cursor:
         values: dict[str, Any] = {
@@ -67,7 +78,7 @@ def read_open_work(wanted: Mapping[int, Window]) -> list[OpenWork]:
             "starts": [window.start for window in wanted.values()],
             "ends": [window.end for window in wanted.values()],
         }
-        cursor.execute(_SLICES, values)
+        cursor.execute(f"{_TO_COME} UNION ALL {_DIED}", values)
         for job_id, series_id, start, end in cursor.fetchall():
             near.setdefault(job_id, {}).setdefault(series_id, []).append(Window(start, end))
         cursor.execute(_UNPLANNED, values)
@@ -89,6 +100,7 @@ def read_open_work(wanted: Mapping[int, Window]) -> list[OpenWork]:
                 slices=slices,
                 near=count,
                 windows={key: Ranges.of_windows(some) for key, some in near[job_id].items()},
+                gave_up=gave_up,
             )
-            for job_id, priority, slices, count in cursor.fetchall()
+            for job_id, priority, slices, count, gave_up in cursor.fetchall()
         ]

@@ -85,7 +85,7 @@ def ensure(
         symbols=_all_symbols(words, symbols),
         timeframe=_one_timeframe(timeframes),
         start=_start(days, start=start, end=end, now=now),
-        end=end.as_end if end else None,
+        end=_end(end, now=now),
         urgency=Urgency(urgency),
         provider=provider,
         adjustment=Adjustment(adjustment) if adjustment else None,
@@ -130,6 +130,14 @@ def _start(days: int | None, *, start: Given | None, end: Given | None, now: dat
     if start.as_start >= now:
         raise SpokenUsage(f"the start {start.text} lies in the future; give a past date")
     return start.as_start
+
+
+def _end(end: Given | None, *, now: datetime) -> datetime | None:
+    if end is None:
+        return None
+    if end.as_end > now + timedelta(days=1):
+        raise SpokenUsage(f"the end {end.text} lies in the future; leave it out to ask until now")
+    return end.as_end
 
 
 def _wait(ensured: Ensured, *, watch: Watch, as_json: bool) -> list[JobSummary]:
@@ -185,13 +193,7 @@ def _verdict(ensured: Ensured) -> Iterator[str]:
     if ensured.covered:
         yield f"All there: {count(len(ensured.series), 'series')}, nothing to fetch."
     for progress in ensured.jobs:
-        job, slices = progress.job, progress.slices
-        verb = "is queued for" if job.id in ensured.opened else "was at it already; it now has"
-        yield (
-            f"Job {job.id} {verb} priority {job.priority}: {slices.settled:,} of"
-            f" {count(slices.total, 'slice')} done{_waits(progress)}."
-            f" `mdc job show {job.id} --follow` watches it."
-        )
+        yield _stand(progress, is_new=progress.job.id in ensured.opened)
     late = [one for one in ensured.series if one.unsettled]
     if late:
         bars = count(sum(one.unsettled for one in late), "bar")
@@ -202,8 +204,20 @@ def _verdict(ensured: Ensured) -> Iterator[str]:
         )
 
 
-def _waits(progress: JobProgress) -> str:
-    return f", {progress.waits}" if progress.waits else ""
+def _stand(progress: JobProgress, *, is_new: bool) -> str:
+    job, slices = progress.job, progress.slices
+    if job.state.is_final:
+        why = f": {job.error.rstrip('.')}" if job.error else ""
+        return (
+            f"Job {job.id} failed at it just now{why}. `mdc job show {job.id}` says more; asked"
+            " again after a minute, it is tried once more."
+        )
+    verb = "is new, with" if is_new else "is at it already, with"
+    waits = f", {progress.waits}" if progress.waits else ""
+    return (
+        f"Job {job.id} {verb} priority {job.priority}: {slices.settled:,} of"
+        f" {count(slices.total, 'slice')} done{waits}. `mdc job show {job.id} --follow` watches it."
+    )
 
 
 def _jobs(ensured: Ensured) -> list[Shape]:

@@ -13,8 +13,10 @@ from ingestion.domain.states import JobState
 from ingestion.domain.windows import Window
 from ingestion.models import Job
 from ingestion.services.ensure_coverage import Ensured, EnsuredGap, ensure_coverage
+from ingestion.services.fail_slices import fail_slice
 from ingestion.services.pause_job import pause_job
 from ingestion.services.settle_job import settle_job
+from providers.errors import UnknownSymbol
 from providers.types import Timeframe
 from tests.protocol.scene import (
     D1,
@@ -23,6 +25,7 @@ from tests.protocol.scene import (
     Worker,
     attempts_of,
     day,
+    failed,
     open_queued,
     open_running,
     sessions_between,
@@ -154,6 +157,24 @@ def test_a_job_that_does_not_go_on_is_not_joined(state: str) -> None:
     else:
         done(first, answer=withholding("2024-02-05"))
     assert the_job(ensure()) != first
+
+
+def test_what_has_just_failed_is_not_begun_over_and_over() -> None:
+    """A program that asks until all is there gets the failed job for a minute, then a new try."""
+    job = the_job(ensure())
+    worker = Worker.of(job)
+    for one in worker.claim():
+        fail_slice(
+            failed(one, UnknownSymbol("no such thing", provider="synthetic")),
+            account_id=worker.account_id,
+            executor_id=worker.id,
+        )
+    assert settle_job(job) is JobState.FAILED
+    again = ensure()
+    assert the_job(again) == job
+    assert (again.covered, again.opened) == (False, ())
+    sql("UPDATE job SET ended_at = ended_at - interval '61 seconds'")
+    assert the_job(ensure()) != job
 
 
 def test_several_jobs_each_do_their_part_and_only_the_rest_is_new() -> None:

@@ -187,9 +187,10 @@ def test_a_realtime_job_has_its_own_defaults() -> None:
 
 
 def test_a_users_own_retry_class_may_be_named() -> None:
-    """A class made in the admin is known by its name."""
-    RetryClass.objects.create(name="stubborn")
-    assert Job.objects.get(id=open_queued(retry_class="stubborn")).retry_class == "stubborn"
+    """A class made in the admin is known by its name, and says how often to try."""
+    RetryClass.objects.create(name="stubborn", tries=20)
+    job = Job.objects.get(id=open_queued(retry_class="stubborn"))
+    assert (job.retry_class, job.tries) == ("stubborn", 20)
 
 
 def test_a_repeated_request_key_returns_the_first_job() -> None:
