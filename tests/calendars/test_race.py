@@ -21,7 +21,12 @@ from ingestion.services.refresh_calendars import refresh_calendars
 from tests.protocol.scene import us
 
 
-@pytest.mark.usefixtures("committing")
+@pytest.fixture
+def db(committing: None) -> None:
+    """Commit: both connections must see what the other did."""
+
+
+@pytest.mark.usefixtures("db")
 def test_the_later_word_holds_for_everybody() -> None:
     """The second sees what the first said; ids commit in order, so no revision is passed by."""
     start = Barrier(2)
