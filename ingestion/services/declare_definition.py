@@ -32,7 +32,10 @@ DEFAULT_PRIORITY: Final = HISTORICAL_PRIORITY[JobKind.UPDATE]
 
 @dataclass(frozen=True, slots=True)
 class DefinitionRequest:
-    """Describe a dataset; `providers` in order of preference, None for `adjustment` their own."""
+    """Describe a dataset; `providers` in order of preference.
+
+    None means the provider's own `adjustment`, and as many `tries` as the retry class allows.
+    """
 
     name: str
     symbols: Sequence[str]
