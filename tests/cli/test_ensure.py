@@ -1,4 +1,4 @@
-"""`mdc ensure`, `job priority`, `reconcile` and `diff`, and how they refuse what cannot be meant."""
+"""`mdc ensure`, `job priority`, `reconcile` and `diff`, and what they refuse."""
 
 from __future__ import annotations
 
