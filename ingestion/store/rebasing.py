@@ -70,7 +70,8 @@ def rebased_series(*, now: datetime) -> list[Rebased]:
         return [Rebased(*row) for row in cursor]
 
 
-# A bar that is still forming, or in doubt, is no measure.
+# A bar that is still forming, or in doubt, is no measure. The outer bounds repeat what the windows
+# say: as constants they let the planner drop partitions.
 _NEIGHBOURS = """
 SELECT g.n, older.first, older.bars, newer.last, newer.bars
 FROM unnest(%(series)s::int[], %(starts)s::timestamptz[], %(ends)s::timestamptz[],
@@ -81,13 +82,13 @@ CROSS JOIN LATERAL (
     SELECT min(ts) AS first, count(*) AS bars FROM (
         SELECT b.ts FROM bar b
         WHERE b.series_id = g.series_id AND b.ts >= g.starts - g.reach AND b.ts < g.starts
-          AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
+          AND b.ts BETWEEN %(first)s AND %(last)s AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
         ORDER BY b.ts DESC LIMIT %(limit)s) found) older
 CROSS JOIN LATERAL (
     SELECT max(ts) AS last, count(*) AS bars FROM (
         SELECT b.ts FROM bar b
         WHERE b.series_id = g.series_id AND b.ts >= g.ends AND b.ts < g.ends + g.reach
-          AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
+          AND b.ts BETWEEN %(first)s AND %(last)s AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
         ORDER BY b.ts LIMIT %(limit)s) found) newer
 """
 
@@ -123,6 +124,8 @@ def neighbours(
                 "starts": [window.start for _, window, _ in windows],
                 "ends": [window.end for _, window, _ in windows],
                 "reaches": [reach for _, _, reach in windows],
+                "first": min(window.start - reach for _, window, reach in windows),
+                "last": max(window.end + reach for _, window, reach in windows),
                 "limit": limit,
             },
         )

@@ -12,7 +12,7 @@ from ingestion.services.list_findings import list_findings, show_finding
 from ingestion.store.finding_reads import ListedFinding
 from mdc.cli import options
 from mdc.cli.errors import SpeakingCommand, SpokenUsage
-from mdc.cli.output import NOTHING, out_console, print_json, table, when
+from mdc.cli.output import NOTHING, count, out_console, print_json, table, when
 from mdc.cli.shapes import finding_shape
 from providers.types import Timeframe
 
@@ -115,11 +115,15 @@ def show(*, finding_id: int, as_json: bool) -> None:
     span = f" from {when(one.window.start)} to {when(one.window.end)}" if one.window else ""
     click.echo(f"Finding {one.id}: {one.kind} ({one.severity}) in {about}{span}")
     click.echo(f"  state     {one.state}" + (f", job {one.job_id}" if one.job_id else ""))
-    click.echo(f"  seen      {one.times:,} times, {when(one.found_at)} to {when(one.seen_at)}")
+    click.echo(
+        f"  seen      {count(one.times, 'time')}, {when(one.found_at)} to {when(one.seen_at)}"
+    )
     if one.closed_at:
         click.echo(f"  closed    {when(one.closed_at)} by {one.closed_by}: {one.reason}")
-    for name, value in evidence_words(one.evidence, most=20):
-        click.echo(f"  {name:<9} {value}")
+    told = evidence_words(one.evidence, most=20)
+    width = max([9, *(len(name) for name, _ in told)])
+    for name, value in told:
+        click.echo(f"  {name:<{width}} {value}")
     if one.state is FindingState.OPEN:
         click.echo(
             f"`mdc findings repair {one.id}` fetches it again;"
