@@ -82,13 +82,15 @@ CROSS JOIN LATERAL (
     SELECT min(ts) AS first, count(*) AS bars FROM (
         SELECT b.ts FROM bar b
         WHERE b.series_id = g.series_id AND b.ts >= g.starts - g.reach AND b.ts < g.starts
-          AND b.ts BETWEEN %(first)s AND %(last)s AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
+          AND b.ts BETWEEN %(first)s AND %(last)s
+          AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
         ORDER BY b.ts DESC LIMIT %(limit)s) found) older
 CROSS JOIN LATERAL (
     SELECT max(ts) AS last, count(*) AS bars FROM (
         SELECT b.ts FROM bar b
         WHERE b.series_id = g.series_id AND b.ts >= g.ends AND b.ts < g.ends + g.reach
-          AND b.ts BETWEEN %(first)s AND %(last)s AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
+          AND b.ts BETWEEN %(first)s AND %(last)s
+          AND b.sequence = 0 AND b.final AND c.loaded @> b.ts
         ORDER BY b.ts LIMIT %(limit)s) found) newer
 """
 
