@@ -1,4 +1,4 @@
-"""django-celery-beat's own pages, in the look of ours."""
+"""django-celery-beat's own pages in the look of ours, and which beat leads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from ingestion.admin.base import BoundedAdmin
+from ingestion.admin.base import BoundedAdmin, LedgerAdmin
+from ingestion.admin.display import instant
+from ingestion.models import BeatLease
 
 if TYPE_CHECKING:
     from django.contrib.admin.widgets import AdminTextInputWidget as TextInput
@@ -78,3 +80,21 @@ class SolarScheduleAdmin(BoundedAdmin):
 @admin.register(ClockedSchedule)
 class ClockedScheduleAdmin(BoundedAdmin):
     """Edit single times."""
+
+
+@admin.register(BeatLease)
+class BeatLeaseAdmin(LedgerAdmin):
+    """Show which beat leads; another one takes over once the lease has run out."""
+
+    list_display = ("name", "host", "held_until", "leads_since", "holder")
+    fields = list_display
+
+    @admin.display(description="until")
+    def held_until(self, row: BeatLease) -> str:
+        """Show when the lease runs out unless it is renewed."""
+        return instant(row.until)
+
+    @admin.display(description="leads since")
+    def leads_since(self, row: BeatLease) -> str:
+        """Show when this beat began to lead."""
+        return instant(row.taken_at)

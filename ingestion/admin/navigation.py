@@ -90,6 +90,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("Audit events", "ingestion.auditevent", "fact_check"),
         Entry("Executors", "ingestion.executor", "memory"),
         Entry("Fetch runs", "ingestion.fetchrun", "sync"),
+        Entry("Beat", "ingestion.beatlease", "favorite"),
         Entry("Periodic tasks", "django_celery_beat.periodictask", "timer"),
         Entry("Intervals", "django_celery_beat.intervalschedule", "avg_pace"),
         Entry("Crontabs", "django_celery_beat.crontabschedule", "calendar_clock"),

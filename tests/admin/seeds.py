@@ -182,6 +182,8 @@ _ROWS = (
        SELECT d.id, 'XNYS', '2024-01-01'::date + n, now(), now(), now(), 2, n % 2, '["SYM000"]',
               CASE n % 2 WHEN 0 THEN now() END
        FROM job_definition d, generate_series(1, 30) n""",
+    """INSERT INTO beat_lease (name, holder, host, until)
+       SELECT 'beat-' || n, gen_random_uuid(), 'host', now() FROM generate_series(1, 30) n""",
     """INSERT INTO watchlist (name, symbols)
        SELECT 'list' || n, ARRAY['SYM000', 'SYM001'] FROM generate_series(1, 30) n""",
     """INSERT INTO file_source (name, path, layout)

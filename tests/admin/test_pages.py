@@ -53,6 +53,7 @@ def test_the_ledgers_are_those_that_nobody_edits() -> None:
         "corporateactionrecord",
         "coverage",
         "emptyproof",
+        "beatlease",
         "executor",
         "fetchrun",
         "filesource",
