@@ -82,6 +82,21 @@ def test_every_spike_is_found(
 
 
 @few
+@given(timeframe=timeframes, seed=seeds, every=st.integers(18, 60), size=st.floats(0.3, 4.0))
+def test_spikes_do_not_hide_each_other(
+    timeframe: Timeframe, seed: int, every: int, size: float
+) -> None:
+    """As long as fewer than one bar in fifteen is off, each is found."""
+    bars = market(timeframe, seed=seed)
+    factors = np.ones(len(bars))
+    factors[7:-1:every] = math.exp(size)
+    prices = {name: getattr(bars, name) * factors for name in ("open", "high", "low", "close")}
+    found = look(stretch(replace(bars, **prices), timeframe))
+    assert set(kinds(found)) == {Check.SPIKE}
+    assert [one.start_us for one in found[:100]] == bars.ts[7:-1:every][:100].tolist()
+
+
+@few
 @given(timeframe=timeframes, seed=seeds, last=st.booleans(), sign=signs)
 def test_a_spiked_first_or_last_bar_is_found(
     timeframe: Timeframe, seed: int, last: bool, sign: int

@@ -104,8 +104,7 @@ def find_spikes(stretch: Stretch) -> list[Found]:
 class _Tape:
     """Hold levels (logarithms of prices) and the moves between closes, splits taken out.
 
-    `limit` is the least size of an excursion that includes each bar; `breaks` tells of each move
-    whether it leads over a hole.
+    `breaks` tells of each move whether it leads over a hole.
     """
 
     opens: Values
