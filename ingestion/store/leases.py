@@ -126,19 +126,31 @@ def heartbeat(
     return Orders(stopped_jobs=stopped, drain=row is None or row[0], others_starve=starve)
 
 
-# Another account has due work and no run, while this one holds every process of a worker.
+# Another account has due work and no run, while this one holds every process of a worker, or while
+# every process is held and the other one's work is more urgent than any that is due here.
 _OTHERS_STARVE = """
-SELECT (SELECT count(*) FROM fetch_run r
-        WHERE r.account_id = %(account)s AND r.lease_until > clock_timestamp()) >= %(processes)s
-   AND EXISTS (
-    SELECT 1 FROM account a
-    WHERE a.id <> %(account)s AND a.enabled AND a.circuit = 'closed'
+WITH held AS (
+    SELECT count(*) FILTER (WHERE account_id = %(account)s) >= %(processes)s AS by_this,
+           count(*) >= %(processes)s AS by_all
+    FROM fetch_run WHERE lease_until > clock_timestamp()
+), here AS (
+    SELECT j.priority FROM job j
+    WHERE j.account_id = %(account)s AND j.state = 'running' AND j.desired = 'run'
+      AND EXISTS (SELECT 1 FROM slice s
+                  WHERE s.job_id = j.id AND s.account_id = %(account)s AND s.state = 'ready'
+                    AND s.next_attempt_at <= clock_timestamp())
+    ORDER BY j.priority DESC LIMIT 1
+)
+SELECT EXISTS (
+    SELECT 1 FROM account a, held
+    WHERE a.id <> %(account)s AND (by_this OR by_all) AND a.enabled AND a.circuit = 'closed'
       AND coalesce(a.blocked_until, '-infinity') <= clock_timestamp()
       AND coalesce(a.paced_until, '-infinity') <= clock_timestamp()
       AND NOT EXISTS (SELECT 1 FROM fetch_run r
                       WHERE r.account_id = a.id AND r.lease_until > clock_timestamp())
       AND EXISTS (SELECT 1 FROM job j
                   WHERE j.account_id = a.id AND j.state = 'running' AND j.desired = 'run'
+                    AND (by_this OR j.priority > coalesce((SELECT priority FROM here), 0))
                     AND EXISTS (SELECT 1 FROM slice s
                                 WHERE s.job_id = j.id AND s.account_id = a.id AND s.state = 'ready'
                                   AND s.next_attempt_at <= clock_timestamp())))

@@ -126,7 +126,7 @@ class AccountDemand:
 
 
 def demand(*, at_most: int) -> list[AccountDemand]:
-    """List accounts with due slices that may send now."""
+    """List accounts with due slices that may send now, those with the most urgent work first."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -135,9 +135,9 @@ def demand(*, at_most: int) -> list[AccountDemand]:
                     WHERE r.account_id = a.id AND r.lease_until > clock_timestamp())
             FROM account a
             CROSS JOIN LATERAL (
-                SELECT count(*) AS due FROM (
-                    SELECT 1 FROM (
-                        SELECT j.id FROM job j
+                SELECT count(*) AS due, max(priority) AS highest FROM (
+                    SELECT j.priority FROM (
+                        SELECT j.id, j.priority FROM job j
                         WHERE j.account_id = a.id AND j.state = 'running' AND j.desired = 'run'
                         ORDER BY j.priority DESC, j.vtime LIMIT 200) j
                     CROSS JOIN LATERAL (
@@ -149,7 +149,7 @@ def demand(*, at_most: int) -> list[AccountDemand]:
             WHERE a.enabled AND a.circuit = 'closed' AND d.due > 0
               AND coalesce(a.blocked_until, '-infinity') <= clock_timestamp()
               AND coalesce(a.paced_until, '-infinity') <= clock_timestamp() + interval '1 second'
-            ORDER BY a.id
+            ORDER BY d.highest DESC, a.id
             """,
             {"at_most": at_most},
         )

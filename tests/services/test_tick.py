@@ -10,7 +10,7 @@ import pytest
 from ingestion.services.cancel_job import cancel_job
 from ingestion.services.pause_job import pause_job
 from ingestion.services.tick import fetch_hints, tick
-from ingestion.store.leases import open_run, register_executor
+from ingestion.store.leases import heartbeat, open_run, register_executor
 from providers.base import RateLimit
 from tests.protocol.scene import (
     NOW,
@@ -58,6 +58,29 @@ def test_of_two_accounts_neither_takes_all_processes() -> None:
     for _ in range(3):
         run_for(first)
     assert fetch_hints(processes=4) == [(second, 3)]
+
+
+def test_the_account_with_the_most_urgent_work_is_called_for_first() -> None:
+    first = account_of(open_running("AAA"))
+    urgent = account_of(open_running("AAA", provider="yahoo", priority=199))
+    assert [account for account, _ in fetch_hints(processes=4)] == [urgent, first]
+
+
+@pytest.mark.parametrize(("priority", "leaves"), [(199, True), (100, False)])
+def test_a_run_makes_room_for_more_urgent_work_of_an_account_without_any(
+    priority: int, leaves: bool
+) -> None:
+    """Two backfills hold both processes: each goes on for what is no more urgent than itself."""
+    first = account_of(open_running("AAA"))
+    second = account_of(open_running("AAA", provider="yahoo"))
+    open_running("AAA", provider="polygon", priority=priority)
+    for account in (first, second):
+        run_for(account)
+    for run, executor, account in sql("SELECT id, executor_id, account_id FROM fetch_run"):
+        orders = heartbeat(
+            executor_id=executor, run_id=run, account_id=account, processes=2, tokens=[]
+        )
+        assert orders.others_starve is leaves
 
 
 def test_a_single_due_slice_needs_a_single_process() -> None:
