@@ -112,7 +112,7 @@ def grouped(units: list[Unit]) -> list[Gap]:
     return gaps
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(expectations, st.lists(drawn, min_size=1, max_size=4), moments)
 def test_together_as_one_by_one(expectation: Expectation, series: list[Drawn], now_us: int) -> None:
     """Counts and gaps of each are those of its own units, whatever stands beside it."""
@@ -129,7 +129,7 @@ def test_together_as_one_by_one(expectation: Expectation, series: list[Drawn], n
         assert report.lacking == len(listed) - report.loaded - report.explained
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(expectations, drawn, moments)
 def test_the_watermark_passes_no_gap(expectation: Expectation, one: Drawn, now_us: int) -> None:
     """Before it nothing lacks, not even of a session that is not over; it lies where data is."""

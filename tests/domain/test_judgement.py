@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestion.calendars import expectation_for
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.expectation import Expectation, Units, expect
 from ingestion.domain.judgement import Judgement, judge_coverage
-from ingestion.domain.windows import DAY_US, HOUR_US, Window
+from ingestion.domain.windows import DAY_US, HOUR_US, Window, to_us
 from providers.types import Anchor, Hours, Timeframe
 from tests.domain.shapes import VENUES, expectations, moments, some_ranges, spans
 
@@ -227,3 +230,19 @@ def test_nobody_expects_the_session_of_a_day_on_which_an_instrument_is_gone() ->
     """Silence about sessions outside the labels is covered, not missing."""
     judged = judge(DAYS, WEEK, [4 * DAY_US], labels=Ranges.of([(0, 6 * DAY_US)]))
     assert days(judged.missing) == [5]
+
+
+def test_quiet_hours_around_the_session_are_no_gap() -> None:
+    """Of extended hours an evening without a trade is covered, a day without one is missing."""
+    extended = expectation_for(
+        venue="XNYS", timeframe=Timeframe.M1, hours=Hours.EXTENDED, anchor=Anchor.OPEN
+    )
+    evening = Window(datetime(2024, 1, 17, 21, tzinfo=UTC), datetime(2024, 1, 18, 1, tzinfo=UTC))
+    judged = judge(extended, evening, [])
+    assert len(judged.missing) == 0
+    assert judged.covered == Ranges.of_windows([evening])
+    day = Window(datetime(2024, 1, 17, 5, tzinfo=UTC), evening.end)
+    assert len(judge(extended, day, []).missing) == 1
+    # One trade at noon, and the hours around it are only quiet.
+    noon = to_us(datetime(2024, 1, 17, 17, tzinfo=UTC))
+    assert judge(extended, day, [noon]).covered == Ranges.of_windows([day])
