@@ -21,7 +21,7 @@ from providers.sessions import Sessions
 from providers.types import Anchor, Hours, Timeframe
 
 Stamps = NDArray[np.int64]
-_CACHED_EXPECTATIONS: Final = 256
+_CACHED_EXPECTATIONS: Final = 512
 
 
 class OutsideCalendar(LookupError):
