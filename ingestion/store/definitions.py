@@ -90,7 +90,8 @@ SELECT d.id, s.id
 FROM unnest(%(ids)s::bigint[], %(providers)s::text[], %(adjustments)s::text[])
   AS g(id, provider, adjustment)
 JOIN job_definition d ON d.id = g.id
-JOIN instrument i ON i.symbol = ANY(d.symbols)
+CROSS JOIN LATERAL unnest(d.symbols) AS wanted(symbol)
+JOIN instrument i ON i.symbol = wanted.symbol
 JOIN series s ON s.instrument_id = i.id AND s.provider = g.provider AND s.event_type = 'bar'
   AND s.timeframe = d.timeframe AND s.hours = d.hours AND s.adjustment = g.adjustment
 """
