@@ -11,6 +11,7 @@ from typing import Final, TypeVar, assert_never
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.expectation import Expectation
 from ingestion.domain.spec import ENSURE_PRIORITY, REALTIME_PRIORITY
+from ingestion.domain.updating import holding_bars
 from providers.types import Adjustment, Hours, Timeframe
 
 # A job is raised as a whole: with more than so many slices that nobody waits for it would put
@@ -113,11 +114,5 @@ def with_bars(
     holes: Mapping[Key, Ranges], *, expectations: Mapping[Key, Expectation]
 ) -> dict[Key, Ranges]:
     """Keep the intervals in which the calendar promises a bar, and the series that have any."""
-    kept = {key: _promised(ranges, expectations[key]) for key, ranges in holes.items()}
+    kept = {key: holding_bars(ranges, expectations[key]) for key, ranges in holes.items()}
     return {key: ranges for key, ranges in kept.items() if len(ranges)}
-
-
-def _promised(ranges: Ranges, expectation: Expectation) -> Ranges:
-    rank = expectation.promised.rank
-    held = rank(ranges.ends) > rank(ranges.starts)
-    return ranges if held.all() else Ranges.of_arrays(ranges.starts[held], ranges.ends[held])

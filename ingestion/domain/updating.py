@@ -20,6 +20,13 @@ def settled_until(expectation: Expectation, *, settled_us: int) -> int:
     return int(forming[0]) if len(forming) else until
 
 
+def holding_bars(ranges: Ranges, expectation: Expectation) -> Ranges:
+    """Keep the intervals in which the calendar promises a bar."""
+    rank = expectation.promised.rank
+    held = rank(ranges.ends) > rank(ranges.starts)
+    return ranges if held.all() else Ranges.of_arrays(ranges.starts[held], ranges.ends[held])
+
+
 def update_start(*, loaded: Ranges, doubted: Ranges, lookback_us: int) -> int:
     """Return from which stamp, in µs, an update looks for what is lacking.
 

@@ -10,6 +10,7 @@ from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest
 from ingestion.domain.spec import JobRequest
 from ingestion.domain.states import JobKind, Workload
+from ingestion.domain.updating import holding_bars
 from ingestion.services.find_series import find_series
 from ingestion.services.open_job import OpenedJob, open_resolved
 from ingestion.services.resolve_request import ResolvedSeries, lacking, resolve_request
@@ -62,9 +63,7 @@ def update_series(
 
 def lacks_bars(one: ResolvedSeries) -> bool:
     """Tell whether the calendar promises a bar in what is neither loaded nor explained."""
-    holes = lacking(one)
-    rank = one.expectation.promised.rank
-    return bool((rank(holes.ends) > rank(holes.starts)).any())
+    return bool(len(holding_bars(lacking(one), one.expectation)))
 
 
 def stored_requests(
