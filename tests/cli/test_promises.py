@@ -112,4 +112,4 @@ def test_figures_are_summed(run: Run, run_json: RunJson) -> None:
 def test_without_a_target_there_is_nothing_to_show(run: Run) -> None:
     """The command says how to set one."""
     JobDefinition.objects.all().delete()
-    assert "--freshness 20min" in run("freshness").stdout
+    assert "--freshness 1h" in run("freshness").stdout
