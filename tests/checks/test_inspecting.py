@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from django.db import connection, transaction
 
 from ingestion.domain.coverage import Ranges
@@ -19,6 +21,7 @@ from ingestion.services.work_inspections import Worked, work_inspections
 from ingestion.store import inspections
 from ingestion.store.bars import SeriesBars, write_bars
 from ingestion.store.ranges import to_ranges
+from mdc.cli.main import cli
 from providers.bars import Bars
 from providers.errors import TransientError
 from providers.types import Timeframe
@@ -387,3 +390,46 @@ def test_a_hole_in_a_session_is_found() -> None:
     assert found.kind == "partial_session"
     assert found.evidence["holes"] == [["2024-03-06T16:00:00Z", "2024-03-06T16:30:00Z"]]
     assert np.isclose(found.evidence["usual_share"], 1.0)
+
+
+class TestCommand:
+    """`mdc inspect`, for people and for programs."""
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(cli, ["inspect", *words], prog_name="mdc")
+
+    def test_it_lists_what_it_found_and_counts_what_is_new(self, series: int) -> None:
+        """A second look finds the same, and none of it is new."""
+        spike(series, "2024-02-14")
+        first = self.run("--symbols", "AAA")
+        assert first.exit_code == 0
+        assert "excursion" in first.stdout
+        assert "Read 61 bars of 1 series: 1 finding, 1 new; 0 resolved." in first.stdout
+        assert "1 finding, 0 new" in self.run().stdout
+
+    def test_its_json_has_the_whole_evidence(self, series: int) -> None:
+        """Window, bars and the bars around what was found."""
+        spike(series, "2024-01-16")
+        spike(series, "2024-03-14")
+        (one,) = json.loads(self.run("--start", "2024-03-01", "--json").stdout)
+        (found,) = one["findings"]
+        assert (one["symbol"], one["start"]) == ("AAA", "2024-03-01T00:00:00Z")
+        assert (found["kind"], found["start"]) == ("spike", "2024-03-14T00:00:00Z")
+        assert len(found["evidence"]["bars_around"]) == 5
+
+    def test_bars_that_sql_wrote_are_looked_at_too(self, series: int) -> None:
+        """What coverage does not know of is known by its bars."""
+        sql("DELETE FROM coverage")
+        spike(series, "2024-02-14")
+        assert "1 finding, 1 new" in self.run().stdout
+
+    def test_nothing_stored_is_said_in_a_sentence(self, series: int) -> None:
+        """With the exit code of a failure for a name, and of success for an empty database."""
+        nope = self.run("--symbols", "NOPE")
+        assert (nope.exit_code, nope.stderr.startswith("mdc: nothing is stored of NOPE")) == (
+            1,
+            True,
+        )
+        sql("DELETE FROM bar")
+        sql("DELETE FROM coverage")
+        assert "0 findings" in self.run().stdout

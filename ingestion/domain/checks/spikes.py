@@ -56,6 +56,7 @@ LONGEST: Final = 10
 _CERTAIN: Final = 0.2
 # A long excursion keeps away by half of its size, and ends as near to where it began.
 _KEPT: Final = 0.5
+_SHAPES: Final = ("excursion", "edge", "wick", "jump")
 _SHORT: Final = frozenset({Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.M30})
 _SPLITS: Final = np.array([2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 100], np.float64)
 _LIKE_A_SPLIT: Final = 0.1
@@ -312,7 +313,8 @@ def _touching(spans: list[_Span]) -> list[list[_Span]]:
 
 
 def _finding(stretch: Stretch, group: list[_Span]) -> Found:
-    worst = max(group, key=lambda one: one.size)
+    # A bar that is away as a whole has wild highs and lows as well.
+    worst = max(group, key=lambda one: (-_SHAPES.index(one.shape), one.size))
     first, last = group[0].first, max(one.last for one in group)
     start_us, end_us = stretch.span(first, last)
     evidence: dict[str, Any] = {
