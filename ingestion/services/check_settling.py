@@ -11,6 +11,7 @@ from ingestion.domain.errors import BadRequest
 from ingestion.domain.rules import AtSession, Edge, Rule, rule_text, span_words
 from ingestion.domain.schedules import ScheduleAction
 from ingestion.store.definitions import read_definition
+from providers.errors import UnknownProvider
 from providers.registry import get_adapter
 
 _FETCHING: Final = frozenset((ScheduleAction.UPDATE, ScheduleAction.VERIFY))
@@ -19,7 +20,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def check_freshness(freshness: timedelta | None, *, providers: Sequence[str]) -> None:
-    """Refuse a target that no provider can meet. Raises BadRequest, UnknownProvider."""
+    """Refuse a target that no provider can meet. Raises BadRequest."""
     delay, quickest = min((_delay(one), one) for one in providers)
     if freshness is not None and freshness <= delay:
         raise BadRequest(
@@ -33,7 +34,7 @@ def check_freshness(freshness: timedelta | None, *, providers: Sequence[str]) ->
 def early_close(definition: str, *, rule: Rule, action: ScheduleAction) -> str:
     """Return a warning where a schedule fetches a session before it is final, else nothing.
 
-    Of a definition's providers the first counts. Raises UnknownDefinition, UnknownProvider.
+    Of a definition's providers the first counts. Raises UnknownDefinition.
     """
     if action not in _FETCHING or not isinstance(rule, AtSession) or rule.edge is not Edge.CLOSE:
         return ""
@@ -55,7 +56,11 @@ def usual_close(providers: Sequence[str]) -> str:
 
 
 def _delay(provider: str) -> timedelta:
-    return get_adapter(provider).capabilities.finality_delay
+    try:
+        return get_adapter(provider).capabilities.finality_delay
+    except UnknownProvider:
+        # A source of files that was removed since: nothing is known of it any more.
+        return timedelta(0)
 
 
 def _words(length: timedelta) -> str:

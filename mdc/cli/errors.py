@@ -10,7 +10,7 @@ import psycopg
 from django.conf import settings
 from django.db.utils import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
-from ingestion.domain.errors import BadRequest, MdcError, StoreFull, StoreUnavailable
+from ingestion.domain.errors import BadRequest, CalendarEnds, MdcError, StoreFull, StoreUnavailable
 from ingestion.domain.retry import UnknownRetryClass
 from ingestion.domain.states import ForbiddenTransition
 from mdc.cli.spoken import FAILED, INTERRUPTED, WRONG_USAGE, Spoken, SpokenUsage
@@ -33,6 +33,7 @@ _LEAST_FREE_BYTES = 32 * 1024 * 1024
 # What a person typed cannot be meant, whatever the state of the world.
 _USAGE = (
     BadRequest,
+    CalendarEnds,
     UnknownProvider,
     UnknownRetryClass,
     UnknownTimeframe,

@@ -222,6 +222,7 @@ def test_a_stored_rule_that_is_none_is_told(run: Run) -> None:
         (("add", "a", "nightly", "close", "--exclude", "Christmas"), 2, "is no excluded day"),
         (("add", "a", "nightly", "close", "--jitter", "2d"), 2, "a jitter is at most a day"),
         (("add", "taken", "nightly", "close"), 2, "there is a schedule named taken already"),
+        (("add", "a", "nightly", "close", "--start", "2036-02-01"), 2, "the last is 2035-12-31"),
         (("next", "taken", "-n", "0"), 2, "0 is not in the range"),
     ],
 )

@@ -359,7 +359,7 @@ class TestSteps:
         cuts=st.lists(st.integers(0, 12 * 1440 * 60), min_size=1, max_size=8),
         halted=st.booleans(),
     )
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=30, deadline=None)
     def test_none_is_lost_and_none_is_twice(
         self, rule: Rule, venue: str, night: tuple[str, str], cuts: list[int], halted: bool
     ) -> None:
