@@ -25,6 +25,8 @@ from providers.registry import get_adapter
 
 # Whatever the timeframe, the bars that hold a session lie within this around it.
 _AROUND_SESSION: Final = timedelta(days=40)
+# A session's stamps end after its close; what is not settled yet is left out anyway.
+_AHEAD: Final = timedelta(days=1)
 
 
 def resolve_job(job_id: int, *, now: datetime) -> bool:
@@ -56,7 +58,9 @@ def _resolve(asked: Asked, *, now: datetime) -> ResolvedRequest:
     if asked.action is ScheduleAction.VERIFY and asked.window is None:
         series = tuple(_to_session(one, asked.session) for one in series)
     if not asked.kind.refetches:
-        series = tuple(one for one in series if lacks_bars(one))
+        # Where nothing lacks at all the job still names what it looked at.
+        behind = tuple(one for one in series if lacks_bars(one))
+        series = behind or tuple(replace(one, window=None, beyond=None) for one in series)
     return replace(resolved, series=series)
 
 
@@ -79,11 +83,11 @@ def _bounds(asked: Asked, *, now: datetime) -> tuple[datetime, datetime | None]:
     """Return the stamps to look at; those of a session are found per series afterwards."""
     if asked.window is not None:
         meant = in_stamps(asked.window, asked.timeframe)
-        return meant.start, min(meant.end, now)
+        return meant.start, min(meant.end, now + _AHEAD)
     if asked.action is not ScheduleAction.VERIFY:
         return asked.start, None
     session = now if asked.session is None else _midnight(asked.session)
-    return session - _AROUND_SESSION, min(session + _AROUND_SESSION, now)
+    return session - _AROUND_SESSION, min(session + _AROUND_SESSION, now + _AHEAD)
 
 
 def _midnight(day: date) -> datetime:

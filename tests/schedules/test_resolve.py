@@ -45,8 +45,8 @@ def test_an_update_asks_from_the_start_of_the_history() -> None:
     fire("2024-06-03T20:15")
     found = _planned(jobs()[0], now="2024-06-03T20:15")
     assert found == [
-        ("AAA", at("2024-05-01"), at("2024-06-03T20:15")),
-        ("BBB", at("2024-05-01"), at("2024-06-03T20:15")),
+        ("AAA", at("2024-05-01"), at("2024-06-04")),
+        ("BBB", at("2024-05-01"), at("2024-06-04")),
     ]
     assert Slice.objects.filter(job=jobs()[0]).exists()
 
@@ -64,6 +64,7 @@ def test_an_update_that_lacks_nothing_is_complete_at_once() -> None:
     (job,) = jobs()
     _planned(job, now="2024-06-03T20:15")
     assert (job.state, job.outcome) == ("completed", "complete")
+    assert [one["symbol"] for one in job.spec["series"]] == ["AAA"]
     assert not Slice.objects.filter(job=job).exists()
     assert settle_job(job.id).value == "completed"
 
@@ -99,7 +100,7 @@ def test_a_verification_of_no_session_takes_the_last_closed_one_of_each_venue() 
     found = _planned(jobs()[0], now="2024-06-04T07:00")
     assert found == [
         ("AAA", at("2024-06-03"), at("2024-06-04")),
-        ("BBB", at("2024-06-04"), at("2024-06-04T07:00")),
+        ("BBB", at("2024-06-04"), at("2024-06-05")),
     ]
 
 
