@@ -17,6 +17,8 @@ from ingestion.provider_access import access_for_account, quality_rules
 from ingestion.services.bury_executors import bury_executors
 from ingestion.services.deliver_target import deliver_target
 from ingestion.services.housekeeping import keep_house
+from ingestion.services.judge_freshness import judge_freshness
+from ingestion.services.miss_deadlines import miss_deadlines
 from ingestion.services.plan_job import plan_or_fail
 from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.services.run_slices import RunLimits, run_slices
@@ -33,11 +35,12 @@ PERIODIC = Actor(name="periodic task", source="beat")
 
 @shared_task(name="ingestion.tasks.tick")
 def tick() -> None:
-    """Bury the dead, fire what beat missed, reap, poll, settle, and hint at what is to be done."""
+    """Bury the dead, fire what beat missed, reap, poll, settle, hint at what is to do, judge."""
     bury_executors(host=this_host(), is_alive=is_alive)
     refresh_calendars()
     fire_due()
-    report = run_tick(now=clock.now(), processes=settings.FETCH_PROCESSES)
+    now = clock.now()
+    report = run_tick(now=now, processes=settings.FETCH_PROCESSES)
     crash_point("tick.before_hints")
     for job_id in report.plan:
         plan.apply_async(args=[job_id], queue="control", expires=HINT_EXPIRES)
@@ -46,6 +49,9 @@ def tick() -> None:
     # One is enough: a second inspector would find the first one at work.
     if report.inspect and queue_has_room("deliver", most=1):
         inspect.apply_async(queue="deliver", expires=HINT_EXPIRES)
+    # Last: judging may take a second, and nobody waits for it.
+    miss_deadlines(now=now)
+    judge_freshness(now=now)
 
 
 @shared_task(name="ingestion.tasks.plan")

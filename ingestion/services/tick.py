@@ -1,12 +1,10 @@
-"""One second of housekeeping: reap, poll, settle, judge, and say which hints to send."""
+"""One second of housekeeping: reap, poll, settle, and say which hints to send."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from ingestion.services.judge_freshness import judge_freshness
-from ingestion.services.miss_deadlines import miss_deadlines
 from ingestion.services.plan_job import READY_LOW_WATER
 from ingestion.services.poll_job import poll_job
 from ingestion.services.reap_leases import reap_leases
@@ -43,8 +41,6 @@ def tick(*, now: datetime, processes: int) -> TickReport:
     for job_id in to_settle:
         settle_job(job_id)
     sweeps.explain_waits(JOBS_PER_TICK)
-    miss_deadlines(now=now)
-    judge_freshness(now=now)
     return TickReport(
         reaped=reaped,
         polled=polled,

@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ingestion.domain.moved_clock import MovedClock
 from ingestion.domain.override_text import Statement
 from ingestion.domain.overrides import OverrideKind
 from ingestion.domain.states import JobKind
 from ingestion.models import (
+    Account,
     AuditEvent,
     EmptyProof,
     Freshness,
     Instrument,
+    Job,
     JobDefinition,
     Schedule,
     Series,
@@ -27,6 +30,7 @@ from ingestion.services.open_job import open_job
 from ingestion.services.plan_job import plan_job
 from ingestion.store import freshness
 from ingestion.store.signals import gathered
+from ingestion.tasks import tick
 from tests.protocol.scene import TESTER, Worker, ask
 
 pytestmark = pytest.mark.django_db
@@ -320,3 +324,24 @@ def test_a_session_not_judged_yet_follows_its_new_close() -> None:
     assert definition.next_freshness_at == t("2024-01-02T18:20")
     assert judge_freshness(now=t("2024-01-02T18:20")).breached == 1
     assert Freshness.objects.get().closed_at == t("2024-01-02T18:00")
+
+
+def test_each_tick_judges_by_the_clock_of_the_shells(settings: Any) -> None:
+    """Beat's every-second task needs nothing else to be set up; a rehearsal may move its clock."""
+    promise()
+    account = Account.objects.create(provider="synthetic")
+    Job.objects.create(
+        workload="historical",
+        kind="update",
+        account=account,
+        spec={},
+        state="paused",
+        desired="pause",
+        deadline_at=DUE,
+    )
+    for moment in (WATCHED, DUE + timedelta(seconds=1)):
+        settings.CLOCK = MovedClock(anchor=datetime.now(UTC), shown=moment, rate=1)
+        tick()
+    assert rows() == [("XNYS", date(2024, 1, 2), 1, 1)]
+    names = Signal.objects.order_by("name").values_list("name", flat=True)
+    assert list(names) == ["deadline_missed", "freshness_breached"]
