@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfoNotFoundError
 
 from ingestion.calendars import sessions_for
 from ingestion.domain.actor import Actor
@@ -42,8 +43,8 @@ BEAT: Final = Actor(name="mdc", source="beat")
 DUES_PER_ROUND: Final = 1_000
 # A signal that met an open job is looked at again after its cool-down, but not without pause.
 _SHORTEST_RETRY: Final = timedelta(seconds=10)
-# What the calendars and the rules themselves may refuse.
-_TROUBLE: Final = (MdcError, UnknownVenue)
+# What rules, zones and calendars may refuse, where somebody wrote past every check.
+TROUBLE: Final = (MdcError, UnknownVenue, ZoneInfoNotFoundError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,19 @@ class _Facts:
         facts = cls({}, {})
         accounts = Accounts(egress=egress)
         for row in rows:
-            if row.action is ScheduleAction.INSPECT or row.definition_id in facts.chosen:
+            known = row.definition_id in facts.chosen or row.definition_id in facts.refused
+            if known or row.action is ScheduleAction.INSPECT:
                 continue
             try:
                 facts.chosen[row.definition_id] = accounts.choose(row.definition, row.providers)
             except (BadRequest, UnknownProvider) as error:
                 facts.refused[row.definition_id] = str(error)
         return facts
+
+    def refusal(self, row: ScheduleRow) -> str:
+        """Return why a schedule's definition can ask nobody; an inspection need not."""
+        fetches = row.action is not ScheduleAction.INSPECT
+        return self.refused.get(row.definition_id, "") if fetches else ""
 
     def look_up(self, judged: Sequence[_Judged]) -> None:
         rows = [one.row for one in judged]
@@ -146,7 +153,7 @@ def _reckon(row: ScheduleRow, *, now: datetime) -> _Judged:
         judged.came = come_due(
             judged.timing, sessions=sessions, since=since, now=now, limit=DUES_PER_ROUND
         )
-    except _TROUBLE as error:
+    except TROUBLE as error:
         judged.came, judged.refused, judged.trouble = promised, str(error), str(error)
         return judged
     try:
@@ -167,7 +174,7 @@ def sessions_of(row: ScheduleRow, timing: Timing) -> Sessions | None:
 
 def _judge(one: _Judged, facts: _Facts, *, now: datetime) -> None:
     row = one.row
-    refused = one.refused or facts.refused.get(row.definition_id, "")
+    refused = one.refused or facts.refusal(row)
     fires = [fire for fire in one.came.fires if (row.id, fire.due.at) not in facts.decided]
     one.decisions = decide(
         fires,
@@ -187,7 +194,7 @@ def _judge_signal(one: _Judged, facts: _Facts, *, now: datetime) -> None:
     (fire,) = one.came.fires
     if (row.id, fire.due.at) in facts.decided:
         fire = Fire(Due(now, None), now)
-    policy = row.policy(paused=facts.refused.get(row.definition_id, ""))
+    policy = row.policy(paused=facts.refusal(row))
     (decision,) = decide(
         [fire],
         # A signal does not grow stale, and a job that waits already knows nothing of this one.

@@ -8,13 +8,11 @@ from datetime import datetime
 from django.db import transaction
 
 from ingestion.domain.actor import SYSTEM
-from ingestion.domain.errors import MdcError
 from ingestion.domain.firing import next_fire
 from ingestion.domain.rules import OnSignal
-from ingestion.services.fire_locked import sessions_of
+from ingestion.services.fire_locked import TROUBLE, sessions_of
 from ingestion.store import audit, schedules
 from ingestion.store.schedules import Advance, ScheduleRow
-from providers.venues import UnknownVenue
 
 
 def recompute_fires(
@@ -49,7 +47,7 @@ def _reckon(row: ScheduleRow, *, now: datetime, edited: bool) -> Advance | None:
         if isinstance(timing.rule, OnSignal) and not edited:
             return None
         fire = next_fire(timing, sessions=sessions_of(row, timing), after=after)
-    except (MdcError, UnknownVenue) as error:
+    except TROUBLE as error:
         fire = None
         if row.next_due_at is not None or edited:
             _tell(row, str(error))

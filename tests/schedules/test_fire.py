@@ -285,16 +285,19 @@ def _end(job_id: int, *, failed: bool) -> None:
 def test_what_nobody_can_reckon_sleeps_and_says_why() -> None:
     """A rule that somebody wrote past every check stops its own schedule and no other."""
     broken = schedule("every 1 h", name="broken", venue="")
+    nowhere = schedule("cron 0 * * * *", name="nowhere", venue="")
+    Schedule.objects.filter(id=nowhere.id).update(tz="Sea/Atlantis")
     lost = schedule("close", name="lost")
     schedule("every 1 h", venue="")
     Schedule.objects.filter(id=broken.id).update(rule={"kind": "sometimes"})
     Schedule.objects.filter(id=lost.id).update(venue="ATLANTIS", next_fire_at=START)
     fire("2024-06-03T09:00")
     assert dispositions() == ["fired"]
-    assert dispositions("broken") == dispositions("lost") == ["paused"]
+    for name in ("broken", "lost", "nowhere"):
+        assert dispositions(name) == ["paused"]
     assert "ATLANTIS" in reasons("lost")[0]
     stops = AuditEvent.objects.filter(action="schedule.stop").values_list("object_id", flat=True)
-    assert {int(one) for one in stops} == {broken.id, lost.id}
+    assert {int(one) for one in stops} == {broken.id, lost.id, nowhere.id}
     assert fire("2024-06-03T09:00:01").slots == 0
     Schedule.objects.filter(id=lost.id).update(venue="XNYS")
     recompute_fires(now=at("2024-06-03T10:00"))
@@ -308,6 +311,16 @@ def test_a_provider_that_does_not_exist_is_said_in_the_ledger() -> None:
     fire("2024-06-03T09:00")
     assert dispositions() == ["paused"]
     assert "nobody" in reasons()[0]
+
+
+def test_an_inspection_needs_no_provider() -> None:
+    """It fires beside a schedule of the same definition that can ask nobody."""
+    define(providers=["nobody"])
+    schedule("every 1 h", venue="")
+    schedule("every 1 h", name="look", venue="", action="inspect")
+    fire("2024-06-03T09:00")
+    assert (dispositions(), dispositions("look")) == (["paused"], ["fired"])
+    assert not jobs("look")
 
 
 def test_the_first_provider_that_may_send_is_asked() -> None:
