@@ -25,10 +25,11 @@ def compare_providers(
     agree with made-up prices.
     """
     found: list[Found] = []
+    settled = stretch.take(stretch.bars.final)
     for peer in [one for one in peers_of(series) if _rank(one) < _rank(series)][:_MOST_PEERS]:
         bars = read_stored(peer.id, start=start, end=end)
         named = {"provider": peer.provider, "series_id": peer.id}
-        found += find_disagreements(stretch, bars.take(bars.final), named=named)
+        found += find_disagreements(settled, bars.take(bars.final), named=named)
     return found
 
 

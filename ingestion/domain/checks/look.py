@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ingestion.domain.checks.found import Found
-from ingestion.domain.checks.sessions import find_gaps, find_partial_sessions
+from ingestion.domain.checks.sessions import find_empty_sessions, find_partial_sessions
 from ingestion.domain.checks.spikes import find_spikes
 from ingestion.domain.checks.standstill import find_stale, find_zero_volume
 from ingestion.domain.checks.stretch import Stretch
@@ -28,7 +28,7 @@ def look(
     return [
         *find_contradictions(stretch),
         *find_strays(stretch),
-        *find_gaps(stretch, gaps, awaited=awaited),
+        *find_empty_sessions(stretch, gaps, awaited=awaited),
         *find_partial_sessions(stretch),
         *find_spikes(prices),
         *find_stale(prices),

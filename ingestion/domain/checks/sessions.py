@@ -39,7 +39,7 @@ _HOLES_SHOWN: Final = 10
 _MOSTLY: Final = 0.5
 
 
-def find_gaps(stretch: Stretch, gaps: Sequence[Gap], *, awaited: Ranges) -> list[Found]:
+def find_empty_sessions(stretch: Stretch, gaps: Sequence[Gap], *, awaited: Ranges) -> list[Found]:
     """Return gaps that coverage tells of, and sessions that it calls loaded but have no bar.
 
     What was never asked for is worth a note where bars lie after it and nobody is about to ask,
