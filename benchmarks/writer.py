@@ -163,8 +163,8 @@ def _timed_write(batches: Sequence[SeriesBars], expected: WriteCounts) -> float:
     return sum(len(batch.bars) for batch in batches) / taken
 
 
-def _counts(**given: int) -> WriteCounts:
-    return WriteCounts(**{"inserted": 0, "unchanged": 0, "revised": 0, "vanished": 0, **given})
+def _counts(*, inserted: int = 0, unchanged: int = 0, revised: int = 0) -> WriteCounts:
+    return WriteCounts(inserted=inserted, unchanged=unchanged, revised=revised, vanished=0)
 
 
 def _fresh(bars: Bars) -> float:
