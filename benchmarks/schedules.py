@@ -41,8 +41,8 @@ SCHEDULES: Final = 10_000
 AT_ONCE: Final = 5_000
 VENUES: Final = 60
 IDLE_TICKS: Final = 200
-# What the processes take to start and to get to work, before the close.
-WARM_UP: Final = timedelta(seconds=25)
+# What the processes take to start and to load sixty calendars, before the close.
+WARM_UP: Final = timedelta(seconds=60)
 PATIENCE_SECONDS: Final = 60.0
 SESSION: Final = date(2024, 6, 3)
 
