@@ -47,16 +47,18 @@ def work_inspections(
     """Inspect what has waited longest first, series by series; no part is begun after `seconds`.
 
     Two runs never look at once: the second ends without having looked. What cannot be inspected
-    is put off by an hour, and the first such error is raised once all others had their turn.
+    is put off by ten minutes, and the first such error is raised once all others had their turn.
     """
     end = monotonic() + seconds
-    done: set[int] = set()
+    begun: set[int] = set()
+    looked_at: set[int] = set()
     whole = Inspected()
     failed: Exception | None = None
-    while monotonic() < end and (pending := inspections.oldest(besides=done, settled=settled)):
-        done.add(pending.series_id)
+    while monotonic() < end and (pending := inspections.oldest(besides=begun, settled=settled)):
+        begun.add(pending.series_id)
         try:
             for one in _work(pending, now=now):
+                looked_at.add(pending.series_id)
                 whole = whole.join(one)
                 if monotonic() >= end:
                     break
@@ -67,7 +69,7 @@ def work_inspections(
             failed = failed or error
     if failed is not None:
         raise failed
-    return Worked(len(done), whole.bars, len(whole.found), whole.opened, whole.resolved)
+    return Worked(len(looked_at), whole.bars, len(whole.found), whole.opened, whole.resolved)
 
 
 class _SomebodyElse(Exception):

@@ -74,7 +74,7 @@ RETURNING isempty(pending), (xmin, ctid)::text
 """
 
 _PUT_OFF = """
-UPDATE inspection SET since = clock_timestamp() + interval '1 hour' WHERE series_id = %s
+UPDATE inspection SET since = clock_timestamp() + interval '10 minutes' WHERE series_id = %s
 """
 
 # One inspector at a time: looking is heavy, and nobody waits for it.
@@ -249,7 +249,7 @@ def strike(series_id: int, *, seen: Ranges, version: str) -> str | None:
 
 
 def put_off(series_id: int) -> None:
-    """Let what cannot be inspected wait for an hour."""
+    """Let what cannot be inspected wait for ten minutes."""
     with connection.cursor() as cursor:
         cursor.execute(_PUT_OFF, [series_id])
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from django.db import connection, transaction
@@ -272,7 +273,7 @@ def test_what_is_queued_during_a_look_is_looked_at_again(series: int) -> None:
 
 
 def test_what_cannot_be_inspected_holds_nobody_up() -> None:
-    """The others get their turn, the error is told, and the series waits for an hour."""
+    """The others get their turn, the error is told, and the series waits for ten minutes."""
     odd = fetched("ODD", forget=False)
     even = fetched("EVEN", forget=False)
     sql("UPDATE instrument SET venue = 'NOWHERE' WHERE symbol = 'ODD'")
@@ -281,6 +282,19 @@ def test_what_cannot_be_inspected_holds_nobody_up() -> None:
     assert list(Inspection.objects.values_list("series_id", flat=True)) == [odd]
     assert even != odd
     assert inspections.oldest(settled=AT_ONCE) is None
+
+
+def test_only_one_inspector_looks_at_a_time(series: int) -> None:
+    """The second one goes without having looked, and what waits goes on waiting."""
+    inspections.queue_all([series])
+    where = connection.get_connection_params()
+    names = ("host", "port", "user", "password", "dbname")
+    with psycopg.connect(**{name: where[name] for name in names if name in where}) as other:
+        other.execute("SELECT pg_advisory_xact_lock(7306, 0)")
+        assert work() == Worked(series=0, bars=0, found=0, opened=0, resolved=0)
+        assert Inspection.objects.exists()
+    assert work().series == 1
+    assert not Inspection.objects.exists()
 
 
 def test_a_part_is_a_transaction_of_bounded_size(
