@@ -10,14 +10,17 @@ from django.db import connection
 
 from ingestion.domain.actor import SYSTEM
 from ingestion.domain.findings import Check, Severity, series_fingerprint
+from ingestion.domain.slicing import slice_span
+from ingestion.domain.states import Workload
 from ingestion.domain.windows import Window
 from ingestion.services.keep_findings import keep_findings
 from ingestion.services.reset_state import doubt_series
 from ingestion.store import findings, slices
 from ingestion.store.bars import lock_series
 from ingestion.store.findings import Sighting
-from ingestion.store.repair_jobs import last_job, open_whole_repair
+from ingestion.store.repair_jobs import Served, last_job, open_whole_repair
 from ingestion.store.series import SeriesFacts
+from providers.errors import UnknownProvider, UnsupportedRequest
 from providers.registry import get_adapter
 
 # A provider whose basis seems to move so often does not answer the same question alike: fetching
@@ -73,7 +76,8 @@ def _open_repair(
 ) -> int | None:
     template = like or last_job(facts.series_id)
     recent = findings.count_since(facts.series_id, Check.BASIS_CHANGE, since=now - _WITHIN)
-    if template is None or recent >= _MOST_REPAIRS:
+    served = _served(facts, now=now)
+    if template is None or served is None or recent >= _MOST_REPAIRS:
         return None
     for earlier in findings.unsettled_of_series(facts.series_id, Check.BASIS_CHANGE):
         if earlier.job_id is not None:
@@ -82,15 +86,28 @@ def _open_repair(
         facts.series_id,
         like=template,
         besides=besides,
-        first=_first_served(facts, now=now),
+        served=served,
         reason=reason,
     )
 
 
-def _first_served(facts: SeriesFacts, *, now: datetime) -> datetime | None:
-    """Return the midnight from which on the provider still serves the series."""
-    declared = get_adapter(facts.provider).capabilities.timeframes.get(facts.timeframe)
-    if declared is None or declared.lookback is None:
+def _served(facts: SeriesFacts, *, now: datetime) -> Served | None:
+    """Say from which midnight on the provider still serves the series, and in which portions.
+
+    None where it does not at all, such as a source of files that was removed.
+    """
+    query = facts.query(now - timedelta(days=1), now)
+    try:
+        capability = get_adapter(facts.provider).capability_for(query)
+    except (UnknownProvider, UnsupportedRequest):
         return None
-    reach = now - declared.lookback + timedelta(days=1)
-    return reach.replace(hour=0, minute=0, second=0, microsecond=0)
+    span = slice_span(
+        workload=Workload.HISTORICAL,
+        timeframe=facts.timeframe,
+        requested=None,
+        capability=capability,
+    )
+    if capability.lookback is None:
+        return Served(first=None, span=span)
+    reach = now - capability.lookback + timedelta(days=1)
+    return Served(first=reach.replace(hour=0, minute=0, second=0, microsecond=0), span=span)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
@@ -36,6 +36,14 @@ FROM job j WHERE j.id = %s
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Say what a provider serves of a series: nothing before `first`, slices of `span`."""
+
+    first: datetime | None
+    span: timedelta
+
+
 def last_job(series_id: int) -> int | None:
     """Return the job that last fetched a series."""
     with connection.cursor() as cursor:
@@ -49,12 +57,12 @@ def last_job(series_id: int) -> int | None:
 
 
 def open_whole_repair(
-    series_id: int, *, like: int, besides: Window | None, first: datetime | None, reason: str
+    series_id: int, *, like: int, besides: Window | None, served: Served, reason: str
 ) -> int | None:
     """Queue a repair of all that is stored of a series, and of `besides`, in this transaction.
 
-    It does as the job `like` did, at the priority of repairs. What lies before `first`, beyond
-    the provider's reach, is left out. None where that job knows nothing of the series, or where
+    It does as the job `like` did, at the priority of repairs, but means all of the series and
+    nothing beyond the provider's reach. None where that job knows nothing of the series, or where
     nothing can be asked for.
     """
     with connection.cursor() as cursor:
@@ -66,12 +74,21 @@ def open_whole_repair(
     frozen = JobSpec.from_json(data)
     (series,) = frozen.series
     asked = Window(series.start, series.end) if series.start and series.end else None
-    window = _hull([extent(series_id), asked, besides], not_before=first)
+    window = _hull([extent(series_id), asked, besides], not_before=served.first)
     if window is None:
         return None
     spec = JobSpec(
         provider=frozen.provider,
-        series=(replace(series, start=window.start, end=window.end),),
+        series=(
+            replace(
+                series,
+                start=window.start,
+                end=window.end,
+                span=served.span,
+                only=(),
+                sample=None,
+            ),
+        ),
         start=window.start,
         end=window.end,
         rate_limit=None,

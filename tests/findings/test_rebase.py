@@ -158,6 +158,25 @@ def test_a_refetch_finds_the_new_basis_by_its_own_bars() -> None:
     assert Finding.objects.get().evidence["ratio"] == pytest.approx(2.0)
 
 
+def test_a_sample_that_shows_it_has_the_whole_series_repaired() -> None:
+    """Neither the sample nor the small slices of the job that met it bind the repair."""
+    load()
+    job_id = open_running(kind=JobKind.RECONCILE, **(SPLIT | JANUARY))
+    sql(
+        "UPDATE job SET spec = jsonb_set(jsonb_set(spec, '{series,0,sample}',"
+        " '{\"share\": 0.05, \"seed\": 1}'), '{series,0,only}',"
+        ' \'[["2024-01-08T00:00:00Z", "2024-01-12T00:00:00Z"]]\') WHERE id = %s',
+        job_id,
+    )
+    worker = Worker.of(job_id)
+    worker.finish(answer(worker.claim_one(), 0.25))
+    spec = Job.objects.get(kind="repair").spec["series"][0]
+    assert not {"sample", "only"} & spec.keys()
+    assert spec["start"] <= "2024-01-02"
+    assert spec["end"] >= "2024-01-31"
+    assert spec["span_seconds"] > timedelta(days=365).total_seconds()
+
+
 def test_corrections_of_single_bars_are_revisions() -> None:
     load()
     job_id = open_running(kind=JobKind.RECONCILE, **(SPLIT | JANUARY | ONE_SLICE))
