@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfoNotFoundError
 
 from ingestion.calendars import sessions_for
 from ingestion.domain.actor import Actor
@@ -19,6 +18,7 @@ from ingestion.domain.firing import (
     Decision,
     Fire,
     OpenJobs,
+    Policy,
     Timing,
     come_due,
     decide,
@@ -36,15 +36,15 @@ from ingestion.store.schedules import Advance, NewSlot, ScheduleRow
 from ingestion.store.signals import Gathered
 from providers.errors import UnknownProvider
 from providers.sessions import Sessions
-from providers.venues import UnknownVenue
 
 BEAT: Final = Actor(name="mdc", source="beat")
 # Of one schedule, in one round; after a long time without any beat the next round goes on.
 DUES_PER_ROUND: Final = 1_000
 # A signal that met an open job is looked at again after its cool-down, but not without pause.
 _SHORTEST_RETRY: Final = timedelta(seconds=10)
-# What rules, zones and calendars may refuse, where somebody wrote past every check.
-TROUBLE: Final = (MdcError, UnknownVenue, ZoneInfoNotFoundError)
+# What rules, zones, calendars and exclusions may refuse, where somebody wrote past every check:
+# one such schedule must not stop the others. Unknown zones and venues are LookupErrors.
+TROUBLE: Final = (MdcError, LookupError, ValueError, TypeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +176,18 @@ def _judge(one: _Judged, facts: _Facts, *, now: datetime) -> None:
     row = one.row
     refused = one.refused or facts.refusal(row)
     fires = [fire for fire in one.came.fires if (row.id, fire.due.at) not in facts.decided]
-    one.decisions = decide(
-        fires,
-        policy=row.policy(paused=refused),
-        open_jobs=facts.open_jobs.get(row.id, NO_JOBS),
-        now=now,
-        more=one.came.more,
-    )
+    one.decisions = _decide(one, fires, facts, policy=row.policy(paused=refused), now=now)
+
+
+def _decide(
+    one: _Judged, fires: Sequence[Fire], facts: _Facts, *, policy: Policy, now: datetime
+) -> list[Decision]:
+    open_jobs = facts.open_jobs.get(one.row.id, NO_JOBS)
+    try:
+        return decide(fires, policy=policy, open_jobs=open_jobs, now=now, more=one.came.more)
+    except TROUBLE as error:
+        one.trouble, one.ahead = f"its exclusions cannot be read: {error}", None
+        return decide(fires, policy=Policy(paused=one.trouble), open_jobs=NO_JOBS, now=now)
 
 
 def _judge_signal(one: _Judged, facts: _Facts, *, now: datetime) -> None:
@@ -194,14 +199,9 @@ def _judge_signal(one: _Judged, facts: _Facts, *, now: datetime) -> None:
     (fire,) = one.came.fires
     if (row.id, fire.due.at) in facts.decided:
         fire = Fire(Due(now, None), now)
-    policy = row.policy(paused=facts.refusal(row))
-    (decision,) = decide(
-        [fire],
-        # A signal does not grow stale, and a job that waits already knows nothing of this one.
-        policy=replace(policy, catchup=Catchup.EACH, max_lateness=None),
-        open_jobs=facts.open_jobs.get(row.id, NO_JOBS),
-        now=now,
-    )
+    # A signal does not grow stale, and a job that waits already knows nothing of this one.
+    policy = replace(row.policy(paused=facts.refusal(row)), catchup=Catchup.EACH, max_lateness=None)
+    (decision,) = _decide(one, [fire], facts, policy=policy, now=now)
     if decision.disposition is Disposition.COALESCED:
         decision = Decision(decision.due, Disposition.SKIPPED_OVERLAP, "one job waits already")
     if decision.disposition is Disposition.SKIPPED_OVERLAP:

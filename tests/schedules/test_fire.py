@@ -287,17 +287,19 @@ def test_what_nobody_can_reckon_sleeps_and_says_why() -> None:
     broken = schedule("every 1 h", name="broken", venue="")
     nowhere = schedule("cron 0 * * * *", name="nowhere", venue="")
     Schedule.objects.filter(id=nowhere.id).update(tz="Sea/Atlantis")
+    odd = schedule("every 1 h", name="odd", venue="")
+    Schedule.objects.filter(id=odd.id).update(exclusions=[7])
     lost = schedule("close", name="lost")
     schedule("every 1 h", venue="")
     Schedule.objects.filter(id=broken.id).update(rule={"kind": "sometimes"})
     Schedule.objects.filter(id=lost.id).update(venue="ATLANTIS", next_fire_at=START)
     fire("2024-06-03T09:00")
     assert dispositions() == ["fired"]
-    for name in ("broken", "lost", "nowhere"):
+    for name in ("broken", "lost", "nowhere", "odd"):
         assert dispositions(name) == ["paused"]
     assert "ATLANTIS" in reasons("lost")[0]
     stops = AuditEvent.objects.filter(action="schedule.stop").values_list("object_id", flat=True)
-    assert {int(one) for one in stops} == {broken.id, lost.id, nowhere.id}
+    assert {int(one) for one in stops} == {broken.id, lost.id, nowhere.id, odd.id}
     assert fire("2024-06-03T09:00:01").slots == 0
     Schedule.objects.filter(id=lost.id).update(venue="XNYS")
     recompute_fires(now=at("2024-06-03T10:00"))
