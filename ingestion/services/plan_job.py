@@ -17,6 +17,7 @@ from ingestion.domain.slicing import SlicePlan, plan_slices
 from ingestion.domain.spec import Named, SeriesSpec
 from ingestion.domain.states import Desired, JobKind, JobState
 from ingestion.domain.windows import Window, to_us
+from ingestion.services.resolve_findings import resolve_findings
 from ingestion.services.resolve_job import resolve_job
 from ingestion.store import jobs, slices
 from ingestion.store.coverage import Known, read_known
@@ -176,3 +177,4 @@ def _fail(job_id: int, error: Exception) -> None:
                 error_class=type(error).__name__,
                 error=str(error),
             )
+            resolve_findings(job_id)

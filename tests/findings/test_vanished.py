@@ -13,7 +13,7 @@ from ingestion.domain.states import JobKind
 from ingestion.models import AuditEvent, Finding, Signal
 from ingestion.services.accept_finding import accept_finding
 from ingestion.services.fetch_slice import Fetched
-from ingestion.services.plan_job import plan_job
+from ingestion.services.plan_job import plan_job, plan_or_fail
 from ingestion.services.repair_finding import repair_finding
 from ingestion.services.settle_job import settle_job
 from ingestion.services.validate_answer import Refused
@@ -219,3 +219,15 @@ def test_many_findings_are_repaired_by_one_job_each_series_over_its_own_window()
         ("BBB", "2024-01-16", "2024-01-17"),
     ]
     assert set(Finding.objects.values_list("state", flat=True)) == {"repairing"}
+
+
+def test_a_repair_that_cannot_be_planned_leaves_its_findings_open() -> None:
+    load()
+    look_again(withholding("2024-01-09"))
+    (repair,) = repair_finding([Finding.objects.get().id], now=NOW, actor=PERSON)
+    sql(
+        "UPDATE job SET spec = jsonb_set(spec, '{series,0,venue}', '\"NOPE\"') WHERE id = %s",
+        repair.job_id,
+    )
+    assert not plan_or_fail(repair.job_id, now=NOW)
+    assert Finding.objects.get().state == "open"
