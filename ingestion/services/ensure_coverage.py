@@ -27,6 +27,7 @@ from ingestion.services.resolve_request import (
 )
 from ingestion.services.watch_job import JobProgress, watch_job
 from ingestion.store import file_sources, jobs, series_reads
+from ingestion.store.coverage import read_known
 from ingestion.store.open_work import read_open_work
 from ingestion.store.series import SeriesName
 from providers.types import Adjustment, Timeframe
@@ -195,7 +196,13 @@ def _see_to(
             read_open_work({key: ranges.hull for key, ranges in holes.items()}),
             expectations={key: stored[key].expectation for key in holes},
         )
-        left |= {stored[key].name: ranges for key, ranges in shared.left.items()}
+        # What a job has fetched between the two looks is neither lacking nor open any more.
+        known = read_known(shared.left)
+        rest = {
+            stored[key].name: ranges.subtract(known[key].settled)
+            for key, ranges in shared.left.items()
+        }
+        left |= with_bars(rest, expectations={one.name: one.expectation for one in stored.values()})
         opened = _open(resolved, left, now=now, actor=actor, egress=egress) if left else None
         joined = [job_id for job_id in sorted(shared.joined) if _raise(job_id, part, actor=actor)]
     return resolved, [*joined, *shared.failed], opened

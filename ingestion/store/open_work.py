@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 from django.db import connection
@@ -31,19 +30,21 @@ WHERE j.state IN ('completed', 'failed') AND j.ended_at > clock_timestamp() - in
 """
 
 _SLICES = """
-SELECT s.job_id, s.series_id, lower(s."window"), upper(s."window")
+SELECT s.job_id, s.series_id, lower(s."window"), upper(s."window"), NULL, {gave_up}
 FROM ({jobs}) o
 CROSS JOIN unnest(%(ids)s::int[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     AS g(series_id, starts, ends)
 JOIN slice s ON s.job_id = o.id AND s.series_id = g.series_id AND s.state IN ({states})
     AND lower(s."window") < g.ends AND upper(s."window") > g.starts
 """
-_TO_COME = _SLICES.format(jobs=_OPEN, states="'ready', 'leased'")
-_DIED = _SLICES.format(jobs=_FAILED, states="'dead'")
-
-# Of a job that planning has not begun with, all that it means is still to come.
-_UNPLANNED = f"""
-SELECT j.id, e.one::text
+# Of a job that planning has not begun with, all that it means is still to come. One statement sees
+# each job either before it was planned or with its slices, never between the two.
+_WORK = f"""
+{_SLICES.format(jobs=_OPEN, states="'ready', 'leased'", gave_up="false")}
+UNION ALL
+{_SLICES.format(jobs=_FAILED, states="'dead'", gave_up="true")}
+UNION ALL
+SELECT j.id, (e.one->>'series_id')::int, NULL, NULL, e.one::text, false
 FROM job j JOIN ({_OPEN}) o ON o.id = j.id
 CROSS JOIN LATERAL jsonb_array_elements(j.spec->'series') AS e(one)
 WHERE j.state = 'queued' AND NOT j.planned AND j.plan_cursor IS NULL
@@ -60,7 +61,7 @@ SELECT j.id, j.priority,
        ELSE (SELECT count(*) FROM (
            SELECT 1 FROM slice s WHERE s.job_id = j.id AND s.state IN ('ready', 'leased')
            LIMIT %(at_most)s + n.near) c)
-       END::int, n.near, j.state IN ('completed', 'failed')
+       END::int, n.near
 FROM unnest(%(jobs)s::bigint[], %(near)s::int[]) AS n(job_id, near) JOIN job j ON j.id = n.job_id
 """
 
@@ -71,20 +72,21 @@ def read_open_work(wanted: Mapping[int, Window]) -> list[OpenWork]:
     With them come those that failed at it within the last minute.
     """
     near: dict[int, dict[int, list[Window]]] = {}
+    gave_up: set[int] = set()
     with connection.cursor() as cursor:
-        values: dict[str, Any] = {
-            "jobs": _JOBS_LOOKED_AT,
-            "ids": list(wanted),
-            "starts": [window.start for window in wanted.values()],
-            "ends": [window.end for window in wanted.values()],
-        }
-        cursor.execute(f"{_TO_COME} UNION ALL {_DIED}", values)
-        for job_id, series_id, start, end in cursor.fetchall():
-            near.setdefault(job_id, {}).setdefault(series_id, []).append(Window(start, end))
-        cursor.execute(_UNPLANNED, values)
-        for job_id, element in cursor.fetchall():
-            series = SeriesSpec.from_json(orjson.loads(element))
-            near.setdefault(job_id, {})[series.series_id] = series.meant()
+        cursor.execute(
+            _WORK,
+            {
+                "jobs": _JOBS_LOOKED_AT,
+                "ids": list(wanted),
+                "starts": [window.start for window in wanted.values()],
+                "ends": [window.end for window in wanted.values()],
+            },
+        )
+        for job_id, series_id, start, end, unplanned, failed in cursor.fetchall():
+            of_series = near.setdefault(job_id, {}).setdefault(series_id, [])
+            of_series += _meant(unplanned) if unplanned else [Window(start, end)]
+            gave_up |= {job_id} if failed else set()
         cursor.execute(
             _SIZES,
             {
@@ -100,7 +102,11 @@ def read_open_work(wanted: Mapping[int, Window]) -> list[OpenWork]:
                 slices=slices,
                 near=count,
                 windows={key: Ranges.of_windows(some) for key, some in near[job_id].items()},
-                gave_up=gave_up,
+                gave_up=job_id in gave_up,
             )
-            for job_id, priority, slices, count, gave_up in cursor.fetchall()
+            for job_id, priority, slices, count in cursor.fetchall()
         ]
+
+
+def _meant(element: str) -> list[Window]:
+    return SeriesSpec.from_json(orjson.loads(element)).meant()

@@ -6,8 +6,8 @@ import functools
 
 import pytest
 
-from ingestion.models import Job
 from tests.ensure.test_ensure_coverage import ensure
+from tests.protocol.scene import value
 from tests.protocol.test_races import together
 
 
@@ -17,8 +17,10 @@ def db(committing: None) -> None:
 
 
 def test_callers_at_once_get_the_same_job() -> None:
-    """Also where nothing is stored of the symbol, so that no series could be locked."""
-    answers = together(*[functools.partial(ensure, "RACE")] * 4)
-    (job,) = Job.objects.values_list("id", flat=True)
-    assert [answer.job_id for answer in answers] == [job] * 4
-    assert sum(len(answer.opened) for answer in answers) == 1
+    """Also where nothing is stored of the symbol, and while the first one's job is planned."""
+    rounds = 5
+    for number in range(rounds):
+        answers = together(*[functools.partial(ensure, f"RACE{number}")] * 4)
+        assert len({answer.job_id for answer in answers}) == 1
+        assert sum(len(answer.opened) for answer in answers) == 1
+    assert value("SELECT count(*) FROM job") == rounds
