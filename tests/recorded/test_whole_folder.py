@@ -106,7 +106,7 @@ def _wrong_gaps(stated: Stated, found: SeriesCoverage) -> Iterator[str]:
     if (report.lacking, *edges) != (stated.lacking, stated.first_lacking, stated.last_lacking):
         yield f"{report.lacking} sessions lack, from {edges[0]} to {edges[1]}"
     kinds = {gap.kind for gap in report.gaps}
-    if kinds - {GapKind.MISSING}:
+    if kinds - {GapKind.MISSING, GapKind.REFUSED}:
         yield f"gaps of kind {kinds}"
     if report.loaded + report.lacking != report.expected:
         yield f"{report.explained} sessions are explained without evidence"
