@@ -203,6 +203,18 @@ def test_a_feed_that_stands_still_is_found(timeframe: Timeframe) -> None:
     assert found[0].evidence["bars_affected"] in (40, 41)
 
 
+@few
+@given(seed=seeds, price=st.floats(2.0, 20.0))
+def test_a_cheap_share_that_moves_by_single_ticks_is_left_alone(seed: int, price: float) -> None:
+    """Half an hour on one cent is nothing there."""
+    bars = market(M1, seed=seed, move=0.0003)
+    prices = {
+        name: np.round(getattr(bars, name) * price / 100, 2)
+        for name in ("open", "high", "low", "close")
+    }
+    assert look(stretch(replace(bars, **prices), M1)) == []
+
+
 def test_copies_of_a_bar_are_found_from_three_on() -> None:
     """The same four prices and the same volume, and not all one price, are no coincidence."""
     bars = market(D1)

@@ -19,6 +19,10 @@ from providers.types import Timeframe
 # sessions. Quiet holidays reach the half of that in the recorded series.
 _LEAST_BARS: Final = {Timeframe.M1: 30, Timeframe.M5: 6}
 _LEAST_OTHERWISE: Final = 5
+# Where one bar in ten is alike, as of cheap shares that move by single ticks, a run is unusual only
+# if it is so many times as long as any other.
+_COMMON: Final = 0.1
+_TIMES_LONGER: Final = 4
 # The same open, high, low and close, not all one price, and the same volume: copies.
 _COPIES: Final = 3
 
@@ -94,11 +98,16 @@ def _unusual(stretch: Stretch, mask: Mask) -> list[tuple[int, int, float]]:
     """Return runs too long for how often bars are alike outside of them, with that share."""
     alike, count = int(mask.sum()), len(mask)
     least = _LEAST_BARS.get(stretch.expectation.timeframe, _LEAST_OTHERWISE)
+    runs = true_runs(mask)
+    lengths = sorted((last - first + 1 for first, last in runs), reverse=True)
+    longest, next_longest = [*lengths, 0, 0][:2]
     found = []
-    for first, last in _of_length(mask, least):
+    for first, last in runs:
         run = last - first + 1
         share = share_without(alike=alike, count=count, run=run)
-        if run >= unusual_length(share=share, count=count):
+        longest_other = next_longest if run == longest else longest
+        common = share >= _COMMON and run < _TIMES_LONGER * longest_other
+        if run >= max(least, unusual_length(share=share, count=count)) and not common:
             found.append((first, last, share))
     return found
 
