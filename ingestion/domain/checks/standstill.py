@@ -98,7 +98,7 @@ def _unusual(stretch: Stretch, mask: Mask) -> list[tuple[int, int, float]]:
     """Return runs too long for how often bars are alike outside of them, with that share."""
     alike, count = int(mask.sum()), len(mask)
     least = _LEAST_BARS.get(stretch.expectation.timeframe, _LEAST_OTHERWISE)
-    runs = true_runs(mask)
+    runs = _of_length(mask, least)
     lengths = sorted((last - first + 1 for first, last in runs), reverse=True)
     longest, next_longest = [*lengths, 0, 0][:2]
     found = []
@@ -107,7 +107,7 @@ def _unusual(stretch: Stretch, mask: Mask) -> list[tuple[int, int, float]]:
         share = share_without(alike=alike, count=count, run=run)
         longest_other = next_longest if run == longest else longest
         common = share >= _COMMON and run < _TIMES_LONGER * longest_other
-        if run >= max(least, unusual_length(share=share, count=count)) and not common:
+        if run >= unusual_length(share=share, count=count) and not common:
             found.append((first, last, share))
     return found
 
