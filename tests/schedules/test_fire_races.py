@@ -64,7 +64,7 @@ def test_a_slot_cannot_be_written_twice_even_by_force() -> None:
 
 def test_a_pause_and_a_trigger_meet_a_fire() -> None:
     """Whatever the order, each due time is decided once, and the trigger has a slot of its own."""
-    schedule("close")
+    schedule("close", overlap="allow_all")
     together(
         lambda: fire_schedules(now=CLOSE),
         lambda: pause_schedule("nightly", now=CLOSE, actor=PERSON),
