@@ -242,8 +242,8 @@ def count_ready(job_id: int, *, at_most: int) -> int:
 
 
 def has_missing_sessions(spec: JobSpec) -> bool:
-    """Tell whether an expected session inside the job's windows was found without bars."""
-    asked = spec.windows()
+    """Tell whether an expected session inside what the job means was found without bars."""
+    asked = [(one.series_id, window) for one in spec.series for window in one.meant()]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1"
@@ -252,9 +252,9 @@ def has_missing_sessions(spec: JobSpec) -> bool:
             " JOIN missing_session m ON m.series_id = g.series_id"
             '   AND m."window" && tstzrange(g.starts, g.ends))',
             [
-                list(asked),
-                [window.start for window in asked.values()],
-                [window.end for window in asked.values()],
+                [series_id for series_id, _ in asked],
+                [window.start for _, window in asked],
+                [window.end for _, window in asked],
             ],
         )
         return bool(cursor.fetchone()[0])

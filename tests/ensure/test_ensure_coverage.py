@@ -221,6 +221,20 @@ def test_without_a_provider_the_stored_series_says_where_to_ask() -> None:
         ensure("AAA", "CCC", provider=None)
 
 
+def test_a_job_for_gaps_is_judged_by_them_alone() -> None:
+    """A session between them that lacks in vain is another job's; this one has done its own."""
+    done(open_running(start=day("2024-02-01"), end=day("2024-03-01")))
+    job = the_job(ensure(start=day("2024-01-29"), end=day("2024-03-05")))
+    series = value("SELECT series_id FROM slice WHERE job_id = %s LIMIT 1", job)
+    sql(
+        'INSERT INTO missing_session (series_id, "window", attempt_id, looks) SELECT %s,'
+        " tstzrange('2024-02-05', '2024-02-06'), min(id), 1 FROM attempt",
+        series,
+    )
+    done(job)
+    assert Job.objects.get(id=job).outcome == "complete"
+
+
 def test_a_session_that_was_missing_is_asked_for_once_more_and_then_explained() -> None:
     done(the_job(ensure()), answer=withholding("2024-02-05"))
     again = ensure()
