@@ -84,7 +84,7 @@ def note_vanished(
     keep_findings(sightings, now=now)
 
 
-def stamped_evidence(stamps: Stamps) -> dict[str, Any]:
+def _stamped(stamps: Stamps) -> dict[str, Any]:
     """Return the evidence of bars that vanished; `stamps` are all of them, as ISO 8601."""
     return {
         "bars": len(stamps),
@@ -120,7 +120,7 @@ def _new(one: Fetched, stamps: Stamps, *, attempt_id: int) -> Iterator[Sighting]
             fingerprint=(
                 f"{series_fingerprint(Check.VANISHED, series_id, int(part[0]))}:{attempt_id}"
             ),
-            evidence=stamped_evidence(part),
+            evidence=_stamped(part),
             series_id=series_id,
             window=Window(
                 from_us(int(part[0])), from_us(int(part[-1])) + one.facts.timeframe.duration
@@ -134,7 +134,7 @@ def _fewer(row: FindingRow, stamps: Stamps) -> Sighting:
         kind=row.kind,
         severity=row.severity,
         fingerprint=row.fingerprint,
-        evidence=stamped_evidence(stamps),
+        evidence=_stamped(stamps),
         series_id=row.series_id,
         window=row.window,
     )

@@ -71,7 +71,7 @@ WHERE id IN (SELECT id FROM finding
 
 _ROW: Final = """
 SELECT id, kind, series_id, provider, "window", severity, state, fingerprint, evidence::text,
-       attempt_id, job_id, times
+       attempt_id, job_id
 FROM finding
 """
 
@@ -123,7 +123,6 @@ class FindingRow:
     evidence: Mapping[str, Any]
     attempt_id: int | None
     job_id: int | None
-    times: int
 
 
 def keep(sightings: Sequence[Sighting], *, now: datetime) -> Kept:
@@ -357,5 +356,4 @@ def _row(row: tuple[Any, ...]) -> FindingRow:
         evidence=orjson.loads(row[8]),
         attempt_id=row[9],
         job_id=row[10],
-        times=row[11],
     )
