@@ -13,7 +13,7 @@ from ingestion.domain.asked import Asked
 from ingestion.domain.asked_windows import in_stamps, last_session_window, session_window
 from ingestion.domain.schedules import ScheduleAction
 from ingestion.domain.spec import JobRequest
-from ingestion.domain.states import JobState, Outcome
+from ingestion.domain.states import Desired, JobState, Outcome
 from ingestion.domain.windows import Window
 from ingestion.services.open_job import freeze
 from ingestion.services.resolve_request import ResolvedRequest, ResolvedSeries, resolve_request
@@ -30,10 +30,11 @@ _AHEAD: Final = timedelta(days=1)
 
 
 def resolve_job(job_id: int, *, now: datetime) -> bool:
-    """Give an unresolved job its series and return whether it was one.
+    """Give an unresolved job its series and return whether it got them.
 
-    A job of which nothing is lacking is complete at once. What is slow happens before the job is
-    locked. Raises UnknownJob, and what resolve_request raises.
+    One that somebody stopped gets them when it goes on. One of which nothing is lacking is complete
+    at once. What is slow happens before the job is locked. Raises UnknownJob, and what
+    resolve_request raises.
     """
     request = jobs.read_request(job_id)
     if request is None:
@@ -41,7 +42,8 @@ def resolve_job(job_id: int, *, now: datetime) -> bool:
     resolved = _resolve(Asked.from_json(request), now=now)
     with transaction.atomic():
         job = jobs.lock_job(job_id)
-        if job.request is None or job.state is not JobState.QUEUED:
+        stopped = job.state is not JobState.QUEUED or job.desired is not Desired.RUN
+        if job.request is None or stopped:
             return False
         jobs.save_resolved(job_id, freeze(resolved, now=now))
         if not any(one.window for one in resolved.series):

@@ -10,9 +10,12 @@ import pytest
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import BadRequest, UnknownDefinition
 from ingestion.domain.schedules import ScheduleAction
+from ingestion.domain.states import JobState
 from ingestion.domain.windows import Window
 from ingestion.models import Instrument, Job, Slice
+from ingestion.services.pause_job import pause_job
 from ingestion.services.plan_job import plan_or_fail
+from ingestion.services.resume_job import resume_job
 from ingestion.services.settle_job import settle_job
 from ingestion.services.start_definition import start_definition
 from tests.protocol.scene import day, open_running, sql
@@ -159,6 +162,18 @@ def test_what_cannot_be_meant_fails_the_job_with_a_sentence(
     job.refresh_from_db()
     assert (job.state, job.error_class) == ("failed", error_class)
     assert job.error
+
+
+def test_a_job_that_was_stopped_before_it_was_planned_stays_as_it_is() -> None:
+    """It is resolved once it goes on."""
+    define()
+    job = _start()
+    assert pause_job(job.id, actor=PERSON) is JobState.PAUSED
+    assert not plan_or_fail(job.id, now=at("2024-06-03T21:00"))
+    job.refresh_from_db()
+    assert job.request is not None
+    assert resume_job(job.id, actor=PERSON) is JobState.QUEUED
+    assert len(_planned(job, now="2024-06-03T21:00")) == 2
 
 
 def test_the_deadline_counts_from_the_due_time() -> None:
