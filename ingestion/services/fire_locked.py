@@ -33,6 +33,7 @@ from ingestion.store.crashpoints import crash_point
 from ingestion.store.definitions import definition_series
 from ingestion.store.fired_jobs import NewJob
 from ingestion.store.schedules import Advance, NewSlot, ScheduleRow
+from ingestion.store.sequences import draw_ids
 from ingestion.store.signals import Gathered
 from providers.errors import UnknownProvider
 from providers.sessions import Sessions
@@ -227,7 +228,7 @@ def _advance(one: _Judged, *, now: datetime) -> Advance:
 
 def _record(judged: Sequence[_Judged], facts: _Facts, *, now: datetime) -> Counted:
     """Write slots, jobs and inspections, and note which signals were acted on."""
-    numbers = iter(schedules.next_slot_ids(sum(len(one.decisions) for one in judged)))
+    numbers = iter(draw_ids("slot", sum(len(one.decisions) for one in judged)))
     slot_ids = {one.row.id: [next(numbers) for _ in one.decisions] for one in judged}
     schedules.insert_slots(
         [slot for one in judged for slot in _slots(one, slot_ids[one.row.id])], now=now
@@ -270,7 +271,7 @@ def _jobs(
 ) -> list[NewJob]:
     fetching = [one for one in judged if one.row.action is not ScheduleAction.INSPECT]
     firing = [(one, places) for one in fetching if (places := _fired(one))]
-    numbers = iter(fired_jobs.next_job_ids(sum(len(places) for _, places in firing)))
+    numbers = iter(draw_ids("job", sum(len(places) for _, places in firing)))
     jobs: list[NewJob] = []
     for one, places in firing:
         row, found = one.row, one.found

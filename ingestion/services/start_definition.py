@@ -15,6 +15,7 @@ from ingestion.services.choose_account import Accounts
 from ingestion.store import fired_jobs
 from ingestion.store.definitions import DefinitionRow, read_definition
 from ingestion.store.fired_jobs import NewJob
+from ingestion.store.sequences import draw_ids
 
 
 def start_definition(
@@ -38,7 +39,7 @@ def start_definition(
         raise BadRequest("an inspection is no job; `mdc inspect` starts one", field="action")
     _check_symbols(definition, symbols)
     with transaction.atomic():
-        (job_id,) = fired_jobs.next_job_ids(1)
+        (job_id,) = draw_ids("job", 1)
         said = f"{name}, started by {actor.name}" + (f": {reason}" if reason else "")
         chosen = Accounts(egress=egress).choose(name, definition.providers)
         job = NewJob(

@@ -14,6 +14,7 @@ from ingestion.store import audit, fired_jobs, inspections, schedules, signals
 from ingestion.store.definitions import definition_series
 from ingestion.store.fired_jobs import NewJob
 from ingestion.store.schedules import NewSlot
+from ingestion.store.sequences import draw_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def trigger_schedule(
     with transaction.atomic():
         row = schedules.lock_named(name)
         found = signals.gathered([row.id])
-        (slot_id,) = schedules.next_slot_ids(1)
+        (slot_id,) = draw_ids("slot", 1)
         said = f"triggered by {actor.name}" + (f": {reason}" if reason else "")
         schedules.insert_slots(
             [NewSlot(slot_id, row.id, now, None, Disposition.FIRED, said)], now=now
@@ -45,7 +46,7 @@ def trigger_schedule(
             held = definition_series([row.definition_id], every_provider=True)
             inspections.queue_all({one.id for one in held[row.definition_id]})
         else:
-            (job_id,) = fired_jobs.next_job_ids(1)
+            (job_id,) = draw_ids("job", 1)
             waiting = found.get(row.id)
             chosen = Accounts(egress=egress).choose(row.definition, row.providers)
             job = NewJob(

@@ -12,6 +12,7 @@ from django.db import connection
 
 import ingestion
 from ingestion.domain.states import AttemptOutcome
+from ingestion.store.sequences import draw_ids
 from ingestion.store.storable import storable_json
 
 
@@ -96,12 +97,7 @@ class RefusedRow:
 
 def next_attempt_ids(count: int) -> list[int]:
     """Draw attempt ids ahead of the rows, because bars carry them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('attempt', 'id')) FROM generate_series(1, %s)",
-            [count],
-        )
-        return [number for (number,) in cursor.fetchall()]
+    return draw_ids("attempt", count)
 
 
 def insert_attempts(records: Sequence[AttemptRecord]) -> None:

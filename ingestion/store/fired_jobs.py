@@ -60,16 +60,6 @@ def default_accounts(*, egress: str) -> dict[str, AccountState]:
         return {row[0]: AccountState(*row[1:]) for row in cursor.fetchall()}
 
 
-def next_job_ids(count: int) -> list[int]:
-    """Draw job ids ahead of the rows, because a job may wait for one that is written with it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('job', 'id')) FROM generate_series(1, %s)",
-            [count],
-        )
-        return [number for (number,) in cursor.fetchall()]
-
-
 # What is asked, pace and promises are the definition's, as they are now. Whether a retry comes too
 # late is judged by PostgreSQL's clock, which is not the one that a rehearsal moved. The request is
 # read by ingestion.domain.asked, the spec by ingestion.domain.spec.

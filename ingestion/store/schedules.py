@@ -16,7 +16,7 @@ import orjson
 from django.db import connection
 
 from ingestion.domain.errors import UnknownSchedule
-from ingestion.domain.firing import NO_JOBS, OpenJobs, Policy, Timing
+from ingestion.domain.firing import OpenJobs, Policy, Timing
 from ingestion.domain.rules import Rule, rule_from_json
 from ingestion.domain.schedules import Catchup, Disposition, Overlap, ScheduleAction
 from ingestion.models import Schedule
@@ -186,11 +186,6 @@ def open_jobs(schedule_ids: Collection[int]) -> dict[int, OpenJobs]:
         return {row[0]: OpenJobs(*row[1:]) for row in cursor.fetchall()}
 
 
-def open_jobs_of(schedule_id: int) -> OpenJobs:
-    """Return the open jobs of one schedule."""
-    return open_jobs([schedule_id]).get(schedule_id, NO_JOBS)
-
-
 @dataclass(frozen=True, slots=True)
 class NewSlot:
     """Hold one due time with its disposition; `into` is the slot that a coalesced one went into."""
@@ -202,16 +197,6 @@ class NewSlot:
     disposition: Disposition
     reason: str
     into: int | None = None
-
-
-def next_slot_ids(count: int) -> list[int]:
-    """Draw slot ids ahead of the rows, because slots and jobs refer to them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('slot', 'id')) FROM generate_series(1, %s)",
-            [count],
-        )
-        return [number for (number,) in cursor.fetchall()]
 
 
 def decided_dues(dues: Collection[tuple[int, datetime]]) -> set[tuple[int, datetime]]:
