@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from psycopg import pq
 from psycopg.adapt import Buffer, Dumper
 
-# PostgreSQL counts timestamps from 2000-01-01, not from 1970.
+# PostgreSQL counts timestamps and dates from 2000-01-01, not from 1970.
 PG_EPOCH_US = 946_684_800_000_000
+PG_EPOCH_DAYS = 10_957
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
@@ -50,6 +51,7 @@ BOOL = WireType(16, "?")
 INT8 = WireType(20, ">i8")
 INT4 = WireType(23, ">i4")
 FLOAT8 = WireType(701, ">f8")
+DATE = WireType(1082, ">i4", PG_EPOCH_DAYS)
 TIMESTAMPTZ = WireType(1184, ">i8", PG_EPOCH_US)
 
 
@@ -57,7 +59,7 @@ TIMESTAMPTZ = WireType(1184, ">i8", PG_EPOCH_US)
 class Column:
     """Hold one column to be sent: n values, and which of them are NULL (None: no one is).
 
-    Timestamps are µs since the Unix epoch.
+    Timestamps are µs since the Unix epoch, dates are days.
     """
 
     type: WireType

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ingestion.domain.coverage import Ranges
 from ingestion.domain.windows import from_us
 from ingestion.store.calendar_overrides import read_revision
+from ingestion.store.copyformat import DATE, INT4, TIMESTAMPTZ, Column, encode_rows
 from ingestion.store.ranges import multirange_text
 from providers.declared import current as declared
 from providers.instants import utc_offsets
-from providers.sessions import NO_BREAK, Sessions, Stamps
+from providers.sessions import DAY_US, NO_BREAK, Sessions, Stamps
 
 _SECOND_US: Final = 1_000_000
 # Sums over a venue's rows tell in one pass whether any of them moved.
@@ -30,6 +31,22 @@ SELECT count(*), coalesce(sum(extract(epoch FROM opens_at)), 0)::int8,
        coalesce(sum(extract(epoch FROM latest_at)), 0)::int8,
        coalesce(sum(utc_offset), 0)::int8
   FROM venue_session WHERE venue = %s
+"""
+
+_STAGE: Final = """
+CREATE TEMP TABLE venue_session_stage (
+    label date, opens_at timestamptz, closes_at timestamptz, break_start timestamptz,
+    break_end timestamptz, earliest_at timestamptz, latest_at timestamptz, utc_offset int4
+) ON COMMIT DROP
+"""
+_FROM_STAGE: Final = """
+INSERT INTO venue_session (venue, label, opens_at, closes_at, break_start, break_end, halts,
+                           earliest_at, latest_at, utc_offset)
+SELECT %s, label, opens_at, closes_at, break_start, break_end,
+       coalesce(h.halts, '{}')::tstzmultirange, earliest_at, latest_at, utc_offset
+  FROM venue_session_stage
+  LEFT JOIN unnest(%s::date[], %s::text[]) AS h (label, halts) USING (label)
+ON CONFLICT DO NOTHING
 """
 
 
@@ -66,14 +83,12 @@ def replace_venue_sessions(sessions: Sessions, labels: Stamps) -> None:
 
 
 def _insert(cursor: CursorWrapper, sessions: Sessions) -> None:
-    cursor.execute("CREATE TEMP TABLE venue_session_stage (LIKE venue_session) ON COMMIT DROP")
-    with cursor.copy("COPY venue_session_stage FROM STDIN") as copy:
-        for row in _rows(sessions):
-            copy.write_row(row)
+    cursor.execute(_STAGE)
+    with cursor.copy("COPY venue_session_stage FROM STDIN (FORMAT binary)") as copy:
+        for buffer in encode_rows(_columns(sessions)):
+            copy.write(buffer)
     # Two jobs may do this at once: the loser's rows are dropped by the key.
-    cursor.execute(
-        "INSERT INTO venue_session SELECT * FROM venue_session_stage ON CONFLICT DO NOTHING"
-    )
+    cursor.execute(_FROM_STAGE, [sessions.venue, *_halted(sessions)])
     cursor.execute("DROP TABLE venue_session_stage")
 
 
@@ -96,29 +111,32 @@ def _fingerprint(sessions: Sessions) -> tuple[int, ...]:
     )
 
 
-def _rows(sessions: Sessions) -> Iterator[tuple[object, ...]]:
-    columns = (sessions.labels, sessions.opens, sessions.closes)
-    breaks = (sessions.break_starts, sessions.break_ends)
-    outer = (sessions.earliest, sessions.latest, _offsets(sessions))
+def _columns(sessions: Sessions) -> list[Column]:
+    """Lay the sessions out as the staging table has them, without what few of them have."""
+    unbroken = sessions.break_starts == NO_BREAK
+    return [
+        Column(DATE, sessions.labels // DAY_US),
+        Column(TIMESTAMPTZ, sessions.opens),
+        Column(TIMESTAMPTZ, sessions.closes),
+        Column(TIMESTAMPTZ, sessions.break_starts, absent=unbroken),
+        Column(TIMESTAMPTZ, sessions.break_ends, absent=unbroken),
+        Column(TIMESTAMPTZ, sessions.earliest),
+        Column(TIMESTAMPTZ, sessions.latest),
+        Column(INT4, _offsets(sessions)),
+    ]
+
+
+def _halted(sessions: Sessions) -> tuple[list[date], list[str]]:
+    """Return the dates that have halts, and all halts of each."""
     starts, ends, owners = _halts(sessions)
     halts: dict[int, list[tuple[int, int]]] = {}
     for owner, start, end in zip(owners.tolist(), starts.tolist(), ends.tolist(), strict=True):
         halts.setdefault(owner, []).append((start, end))
-    for place, (label, opens, closes, pause, resume, earliest, latest, offset) in enumerate(
-        zip(*(column.tolist() for column in columns + breaks + outer), strict=True)
-    ):
-        yield (
-            sessions.venue,
-            from_us(label).date(),
-            from_us(opens),
-            from_us(closes),
-            None if pause == NO_BREAK else from_us(pause),
-            None if resume == NO_BREAK else from_us(resume),
-            multirange_text(Ranges.of(halts[place])) if place in halts else "{}",
-            from_us(earliest),
-            from_us(latest),
-            offset,
-        )
+    labels = sessions.labels[list(halts)].tolist() if halts else []
+    return (
+        [from_us(label).date() for label in labels],
+        [multirange_text(Ranges.of(one)) for one in halts.values()],
+    )
 
 
 def _halts(sessions: Sessions) -> tuple[Stamps, Stamps, NDArray[np.intp]]:
