@@ -24,9 +24,8 @@ def refresh_calendars(connection: Connection = default_connection) -> int:
     if read_revision(connection) == known:
         return known
     with _PUSHING:
-        # Another thread may have pushed a later one meanwhile, which must not be taken back.
-        revision = read_revision(connection)
-        return revision if revision == calendar_revision() else push_calendars(connection)
+        # Read again in its turn: a later revision of another thread must not be taken back.
+        return push_calendars(connection)
 
 
 def push_calendars(connection: Connection = default_connection) -> int:
