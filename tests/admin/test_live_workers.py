@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -12,6 +13,12 @@ from mdc.stack.embedded import EmbeddedStack
 from providers.types import Timeframe
 from tests.admin.seeds import kill_slices, log_in, make_job
 from tests.stack.waiting import until
+
+
+@pytest.fixture
+def db(staff_db: EmbeddedStack) -> EmbeddedStack:
+    """Use the workers' database; see `staff_db`."""
+    return staff_db
 
 
 def act(client: Client, job_id: int, verb: str) -> None:
@@ -26,7 +33,7 @@ def is_in(job_id: int, state: JobState) -> bool:
     return Job.objects.get(pk=job_id).state == state
 
 
-def test_a_job_is_started_paused_resumed_and_cancelled_at_work(stack_db: EmbeddedStack) -> None:
+def test_a_job_is_started_paused_resumed_and_cancelled_at_work(db: EmbeddedStack) -> None:
     """A paused or cancelled job holds no lease, and a resumed one goes on where it stopped."""
     ensure_roles()
     client = log_in("otto-live", group=OPERATOR)
@@ -48,7 +55,7 @@ def test_a_job_is_started_paused_resumed_and_cancelled_at_work(stack_db: Embedde
     assert "otto-live" in page.content.decode()
 
 
-def test_failed_slices_are_tried_again_by_the_workers(stack_db: EmbeddedStack) -> None:
+def test_failed_slices_are_tried_again_by_the_workers(db: EmbeddedStack) -> None:
     """After the click the job completes by itself."""
     ensure_roles()
     client = log_in("olga-live", group=OPERATOR)

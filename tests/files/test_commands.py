@@ -22,8 +22,14 @@ DAYS = "Date,Open,High,Low,Close,Volume\n2024-03-04,1,2,0.5,1.5,10\n2024-03-05,2
 
 
 @pytest.fixture
-def run(stack_db: EmbeddedStack, settings: Settings, tmp_path: Path) -> Run:
-    """Run the command line on the stack's database; copies of tables go to a folder of the test."""
+def db(staff_db: EmbeddedStack) -> EmbeddedStack:
+    """Use the workers' database; see `staff_db`."""
+    return staff_db
+
+
+@pytest.fixture
+def run(db: EmbeddedStack, settings: Settings, tmp_path: Path) -> Run:
+    """Run the command line there; copies of tables go to a folder of the test."""
     settings.MDC_HOME = Home.at(tmp_path / "home")
 
     def invoke(*words: object, code: int = 0) -> Result:
@@ -91,10 +97,10 @@ def test_a_folder_is_looked_at_imported_shown_and_forgotten(run: Run, tmp_path: 
 
 
 def test_a_table_is_adopted_and_backfilled_like_any_provider(
-    run: Run, stack: EmbeddedStack, tmp_path: Path
+    run: Run, db: EmbeddedStack, tmp_path: Path
 ) -> None:
     """Instants, numerics and odd symbols arrive exactly; rows without a symbol stay behind."""
-    with psycopg.connect(stack.database_url, autocommit=True) as other:
+    with psycopg.connect(db.database_url, autocommit=True) as other:
         other.execute("DROP SCHEMA IF EXISTS legacy CASCADE")
         other.execute("CREATE SCHEMA legacy")
         other.execute(
@@ -112,13 +118,13 @@ def test_a_table_is_adopted_and_backfilled_like_any_provider(
             "INSERT INTO legacy.prices VALUES (NULL, '2024-03-04 14:30Z', 1, 1, 1, 1, 1),"
             " ('TABB', 'infinity', 1, 1, 1, 1, 1), ('TABB', '2024-03-04 14:30Z', NULL, 1, 1, 1, 1)"
         )
-    given = ("--table", "legacy.prices", "--dsn", stack.database_url, "--columns", "ts=when")
+    given = ("--table", "legacy.prices", "--dsn", db.database_url, "--columns", "ts=when")
     assert "tells the timeframe" in run("import", *given, code=2).stderr
     done = run("import", *given, "--timeframe", "1m", "--name", "legacy", "--json")
     summary = json.loads(done.stdout)
     assert "782 rows" in done.stderr
     assert "1 row without a symbol" in done.stderr
-    assert stack.database_url not in json.dumps(summary["source"])
+    assert db.database_url not in json.dumps(summary["source"])
     assert {one["symbol"]: one["inserted"] for one in summary["series"]} == {
         "TAB/A": 390,
         "TABB": 390,
@@ -129,7 +135,7 @@ def test_a_table_is_adopted_and_backfilled_like_any_provider(
     assert stored["2024-03-04 20:59"] == 13.9
     assert (
         "no table legacy.nothing"
-        in run("import", "--table", "legacy.nothing", "--dsn", stack.database_url, code=2).stderr
+        in run("import", "--table", "legacy.nothing", "--dsn", db.database_url, code=2).stderr
     )
 
     # Whoever empties a series gets it back from the copy, and from the coverage alone nothing.

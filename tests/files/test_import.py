@@ -50,6 +50,12 @@ columns = { open = "Price Open" }
 
 
 @pytest.fixture
+def db(staff_db: EmbeddedStack) -> EmbeddedStack:
+    """Use the workers' database; see `staff_db`."""
+    return staff_db
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Lay out two kinds of files in one folder, with a sidecar."""
     (tmp_path / "ACME_1d.csv").write_text(DAYS)
@@ -68,9 +74,7 @@ def bring_in(name: str) -> JobSummary:
     return summarize_job(job_id, now=NOW)
 
 
-def test_a_folder_is_imported_once_whatever_is_repeated(
-    stack_db: EmbeddedStack, folder: Path
-) -> None:
+def test_a_folder_is_imported_once_whatever_is_repeated(db: EmbeddedStack, folder: Path) -> None:
     """Good rows are bars, bad ones in the quarantine with line and text; again changes nothing."""
     declare_files("vendor", str(folder), actor=TESTER)
     first = bring_in("vendor")

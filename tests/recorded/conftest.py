@@ -1,4 +1,4 @@
-"""A stack of its own for the recorded series, so that their instruments meet no other ones."""
+"""A database of its own for the recorded series, so that their instruments meet no other ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from mdc.stack.embedded import EmbeddedStack
-from tests.conftest import point_django_at, temporary_home
+from tests.conftest import django_at
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +23,12 @@ def recorded() -> Path:
 
 
 @pytest.fixture(scope="module")
-def own_stack(recorded: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[EmbeddedStack]:
-    """Run a whole stack for this module, with Django pointed at its database."""
-    with temporary_home() as folder, EmbeddedStack(folder, durable=False) as running:
-        running.start(["control", "fetch", "beat"])
-        connections.close_all()
-        before = point_django_at(running.database_url)
-        with django_db_blocker.unblock():
-            try:
-                yield running
-            finally:
-                connections.close_all()
-                for target in (
-                    connections.settings["default"],
-                    connections["default"].settings_dict,
-                ):
-                    target.update(before)
+def db(
+    recorded: Path, staff: EmbeddedStack, django_db_blocker: DjangoDbBlocker
+) -> Iterator[EmbeddedStack]:
+    """Give workers of this module's own, with Django pointed at their database.
+
+    By this name pytest-django learns that the test database is needed, of which theirs is a copy.
+    """
+    with django_at(staff.database_url, django_db_blocker):
+        yield staff

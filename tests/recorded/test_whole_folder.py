@@ -38,7 +38,7 @@ SERIES = read_stated(HERE / "stated.toml")
 
 
 @pytest.fixture(scope="module")
-def coverage(own_stack: EmbeddedStack, recorded: Path) -> dict[Key, SeriesCoverage]:
+def coverage(db: EmbeddedStack, recorded: Path) -> dict[Key, SeriesCoverage]:
     """Declare and import every source, wait for the workers, and return what is covered."""
     now = datetime.now(UTC)
     for name, declared in SOURCES.items():
