@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 
 from mdc.cli.main import COMMANDS
 from mdc.stack.addresses import Home
-from mdc.stack.embedded import EmbeddedStack
 from mdc.stack.processes import PROJECT
-
-
-def mdc(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command and return what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "mdc", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.stack.command import mdc
 
 
 def test_help_lists_every_command_and_loads_none() -> None:
@@ -69,39 +55,6 @@ def test_status_and_down_without_a_stack_say_how_to_start_one(home: Home) -> Non
         assert answer.returncode == 1
         assert answer.stderr.startswith(f"mdc: No stack runs at {home.root}")
         assert "mdc up" in answer.stderr
-
-
-def test_a_second_up_says_that_one_runs(stack: EmbeddedStack) -> None:
-    """It does not disturb the first one."""
-    answer = mdc("up", MDC_HOME=str(stack.home.root))
-    assert answer.returncode == 1
-    assert "runs already" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-def test_status_shows_the_processes(stack: EmbeddedStack) -> None:
-    """The listing comes from the supervisor, as a table or as JSON."""
-    answer = mdc("status", "--json", MDC_HOME=str(stack.home.root))
-    assert answer.returncode == 0
-    shown = {entry["name"]: entry["pid"] for entry in json.loads(answer.stdout)["processes"]}
-    assert shown == {name: pid for name, pid in stack.processes.items() if "/" not in name}
-    assert "postgres" in mdc("status", MDC_HOME=str(stack.home.root)).stdout
-
-
-def test_doctor_finds_a_running_stack_healthy(stack: EmbeddedStack) -> None:
-    """Database, tables, broker and workers are asked, not assumed."""
-    answer = mdc(
-        "doctor",
-        "--json",
-        MDC_HOME=str(stack.home.root),
-        MDC_DATABASE_URL=stack.database_url,
-        MDC_BROKER_URL=stack.broker_url,
-    )
-    verdicts = {entry["check"]: entry["verdict"] for entry in json.loads(answer.stdout)}
-    assert (
-        verdicts | {"database": "ok", "tables": "ok", "broker": "ok", "workers": "ok"} == verdicts
-    )
-    assert answer.returncode == 0
 
 
 def test_doctor_names_a_database_that_does_not_answer(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""What the whole stack survives: every process in turn, and its supervisor."""
+"""What a supervisor and those who start it survive; tests/stack/test_running.py kills the rest."""
 
 from __future__ import annotations
 
@@ -7,68 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
-import psycopg
 import pytest
 
-from mdc.stack import postgres, valkey
+from mdc.stack import postgres
 from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from mdc.stack.lock import is_locked
 from mdc.stack.processes import ALL, PROJECT, child_environment
 from tests.stack.waiting import gone, until
-
-
-def kill_and_wait(stack: EmbeddedStack, name: str) -> None:
-    """Kill a process with -9 and wait until another one serves in its place."""
-    before = stack.processes[name]
-    os.kill(before, signal.SIGKILL)
-    until(lambda: stack.processes.get(name, before) != before)
-    stack.supervisor.wait_ready([name.partition("/")[0]])
-
-
-@pytest.mark.parametrize("name", ["control", "fetch", "beat", "control/1", "fetch/2"])
-def test_a_killed_process_is_replaced(stack: EmbeddedStack, name: str) -> None:
-    """Workers, their children and beat come back without a hand."""
-    kill_and_wait(stack, name)
-
-
-def test_pool_children_die_with_their_worker(stack: EmbeddedStack) -> None:
-    """An orphaned child would work on without a broker, beside its successors."""
-    until(lambda: "fetch/2" in stack.processes)
-    orphans = [stack.processes["fetch/1"], stack.processes["fetch/2"]]
-    kill_and_wait(stack, "fetch")
-    until(lambda: all(gone(pid) for pid in orphans))
-
-
-def test_a_killed_broker_is_replaced(stack: EmbeddedStack) -> None:
-    """Valkey comes back at the same socket."""
-    kill_and_wait(stack, "valkey")
-    assert valkey.is_ready(stack.home)
-
-
-def test_a_killed_postgresql_is_replaced_although_a_backend_lives_on(stack: EmbeddedStack) -> None:
-    """A busy backend outlives its postmaster and holds the shared memory: it is removed."""
-    busy = "DO $$ BEGIN WHILE true LOOP END LOOP; END $$"
-
-    def work_for_ever() -> None:
-        with suppress(psycopg.OperationalError), psycopg.connect(stack.database_url) as connected:
-            pids.append(connected.info.backend_pid)
-            connected.execute(busy)
-
-    pids: list[int] = []
-    worker = threading.Thread(target=work_for_ever)
-    worker.start()
-    until(lambda: bool(pids))
-    kill_and_wait(stack, "postgres")
-    worker.join()
-    until(lambda: gone(pids[0]))
-    with psycopg.connect(stack.database_url) as connected:
-        assert connected.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_mark_of_a_dead_postmaster_does_not_block_the_next(home: Home) -> None:

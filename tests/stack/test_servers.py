@@ -5,17 +5,14 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 from django.db import connection
 
-from mdc.stack import postgres
 from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
-from mdc.stack.errors import AlreadyRunning, ServerUnreachable, WrongDataVersion
+from mdc.stack.errors import ServerUnreachable, WrongDataVersion
 from mdc.stack.external import check_broker, check_database
-from mdc.stack.identity import server_identity
 
 
 @pytest.mark.django_db
@@ -24,45 +21,6 @@ def test_the_test_database_is_the_embedded_postgresql() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('listen_addresses'), current_database()")
         assert cursor.fetchone() == ("", "test_mdc")
-
-
-def test_a_durable_server_really_writes(stack: EmbeddedStack) -> None:
-    """What a user's stack commits survives: nothing of PostgreSQL's safety is switched off."""
-    with psycopg.connect(stack.database_url) as connected:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            assert connected.execute(f"SHOW {setting}").fetchone() == ("on",)
-
-
-def test_servers_listen_on_private_sockets_only(stack: EmbeddedStack) -> None:
-    """No port is open, and only the user may enter the folder of the sockets."""
-    for name in ("postgres", "valkey"):
-        process = psutil.Process(stack.processes[name])
-        assert [c for c in process.net_connections("inet") if c.status == "LISTEN"] == []
-    assert stat.S_IMODE(stack.home.run.stat().st_mode) == 0o700
-
-
-def test_files_are_private_to_the_user(stack: EmbeddedStack) -> None:
-    """Everything below the home is closed to group and others."""
-    identity = server_identity(server=postgres.binary("postgres"), home=stack.home.root)
-    if identity.owner:
-        pytest.skip("PostgreSQL has a user of its own here, who must be let in")
-    opened = [path for path in (stack.home.root, *stack.home.root.rglob("*")) if _is_open(path)]
-    assert opened == []
-
-
-def _is_open(path: Path) -> bool:
-    try:
-        return bool(path.lstat().st_mode & 0o077)
-    except FileNotFoundError:
-        return False  # PostgreSQL removes files all the time
-
-
-def test_a_second_stack_at_the_same_home_is_refused(stack: EmbeddedStack) -> None:
-    """The second one names the process that runs already."""
-    with pytest.raises(AlreadyRunning) as refusal, EmbeddedStack(stack.home):
-        pass
-    assert refusal.value.pid is not None
-    assert psutil.pid_exists(refusal.value.pid)
 
 
 def test_data_survives_a_stop(home: Home) -> None:
