@@ -16,7 +16,7 @@ EMPTY = django.db.models.expressions.RawSQL("'{}'::tstzmultirange", [])
 class Migration(migrations.Migration):
     """Add what a venue's sessions lacked, then replace the function."""
 
-    dependencies = [("ingestion", "0012_freshness_since")]
+    dependencies = [("ingestion", "0007_schedules")]
 
     operations = [
         migrations.AddField(
