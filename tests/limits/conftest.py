@@ -1,4 +1,4 @@
-"""One pair of servers and a simulator for this folder; workers come in ones, twos and fours."""
+"""One database and a simulator for this folder; workers come in ones, twos and fours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pytest_django import DjangoDbBlocker
 
+from mdc.stack.embedded import EmbeddedStack
+from tests.conftest import own_database
 from tests.recovery.field import Field, at_home_in, open_field, staffed
 
 FOLDER = Path(__file__).parent
@@ -27,9 +29,14 @@ def _fetch_processes(item: pytest.Item) -> int:
 
 
 @pytest.fixture(scope="session")
-def servers_and_simulator() -> Iterator[Field]:
-    """Run what stays while workers come and go."""
-    with open_field() as running:
+def simulator_and_database(
+    servers: EmbeddedStack, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Field]:
+    """Give what stays while workers come and go."""
+    with (
+        own_database(servers, django_db_blocker) as url,
+        open_field(database_url=url, broker_url=servers.broker_url) as running,
+    ):
         yield running
 
 
@@ -38,9 +45,9 @@ def servers_and_simulator() -> Iterator[Field]:
     params=[1, pytest.param(2, marks=pytest.mark.drill), 4],
     ids="{}-processes".format,
 )
-def staff(request: pytest.FixtureRequest, servers_and_simulator: Field) -> Iterator[Field]:
+def staff(request: pytest.FixtureRequest, simulator_and_database: Field) -> Iterator[Field]:
     """Run control, beat and some fetch processes; their names are those of this field's stack."""
-    ground = servers_and_simulator
+    ground = simulator_and_database
     with staffed(ground, fetch_processes=request.param) as workers:
         yield Field(workers, ground.simulator, ground.crash_folder)
         # Nobody waits for what they still do.
@@ -48,7 +55,16 @@ def staff(request: pytest.FixtureRequest, servers_and_simulator: Field) -> Itera
 
 
 @pytest.fixture
-def field(staff: Field, django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
-    """Let the test's own Django work in the workers' database."""
+def db(staff: Field, django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
+    """Let the test's own Django work in the workers' database.
+
+    By this name pytest-django learns that the test database is needed, of which theirs is a copy.
+    """
     with at_home_in(staff, django_db_blocker) as prepared:
         yield prepared
+
+
+@pytest.fixture
+def field(db: Field) -> Field:
+    """Give the field in which the test is at home."""
+    return db

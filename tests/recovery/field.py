@@ -23,7 +23,7 @@ from mdc.stack.embedded import EmbeddedStack
 from providers.base import RateLimit
 from providers.simulator.process import Simulator
 from providers.types import Timeframe
-from tests.conftest import point_django_at, temporary_home
+from tests.conftest import django_at, temporary_home
 
 T = TypeVar("T")
 TESTER = Actor(name="test", source="cli")
@@ -174,8 +174,13 @@ class Field:
 
 
 @contextmanager
-def open_field(*, fetch_processes: int = 2) -> Iterator[Field]:
-    """Run the servers and a simulator; `field.stack.start` or `staffed` adds the processes."""
+def open_field(
+    *, fetch_processes: int = 2, database_url: str = "", broker_url: str = ""
+) -> Iterator[Field]:
+    """Run the servers and a simulator; `field.stack.start` or `staffed` adds the processes.
+
+    With both addresses given, no server is started, and the database is taken to be prepared.
+    """
     config = {
         "now": SIMULATED_NOW,
         "yahoo": {"enforce_reach": False},
@@ -186,11 +191,14 @@ def open_field(*, fetch_processes: int = 2) -> Iterator[Field]:
         crash_folder.mkdir()
         stack = EmbeddedStack(
             home,
+            database_url=database_url,
+            broker_url=broker_url,
             environment=_environment(simulator, crash_folder, fetch_processes),
             fetch_processes=fetch_processes,
         )
         with stack:
-            stack.prepare()
+            if not database_url:
+                stack.prepare()
             yield Field(stack, simulator, crash_folder)
 
 
@@ -214,16 +222,9 @@ def staffed(field: Field, *, fetch_processes: int) -> Iterator[EmbeddedStack]:
 @contextmanager
 def at_home_in(field: Field, blocker: DjangoDbBlocker) -> Iterator[Field]:
     """Let this process's Django work in a field's database; what it commits stays."""
-    connections.close_all()
-    before = point_django_at(field.stack.database_url)
     field.jobs.clear()
-    with blocker.unblock():
-        try:
-            yield field
-        finally:
-            connections.close_all()
-            for target in (connections.settings["default"], connections["default"].settings_dict):
-                target.update(before)
+    with django_at(field.stack.database_url, blocker):
+        yield field
 
 
 def _environment(simulator: Simulator, crash_folder: Path, fetch_processes: int) -> dict[str, str]:

@@ -18,8 +18,10 @@ from ingestion.services.open_job import open_job
 from ingestion.services.pause_job import pause_job
 from ingestion.services.resume_job import resume_job
 from ingestion.services.start_job import start_job
+from mdc.stack.embedded import EmbeddedStack
 from providers.base import RateLimit
 from providers.types import Timeframe
+from tests.conftest import own_database
 from tests.recovery.field import PROCESSES, TESTER, Field, at_home_in, day, open_field
 from tests.stack.waiting import until
 
@@ -28,16 +30,27 @@ IN_EFFECT_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
-def running_field() -> Iterator[Field]:
-    with open_field() as running:
-        running.stack.start(PROCESSES)
+def running_field(
+    servers: EmbeddedStack, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Field]:
+    with (
+        own_database(servers, django_db_blocker) as url,
+        open_field(database_url=url, broker_url=servers.broker_url) as running,
+    ):
+        running.stack.start(PROCESSES, prepare=False)
         yield running
 
 
 @pytest.fixture
-def field(running_field: Field, django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
+def db(running_field: Field, django_db_blocker: DjangoDbBlocker) -> Iterator[Field]:
+    """By this name pytest-django learns that the test database is needed, which is copied."""
     with at_home_in(running_field, django_db_blocker) as prepared:
         yield prepared
+
+
+@pytest.fixture
+def field(db: Field) -> Field:
+    return db
 
 
 def ask(verb: Callable[..., JobState], jobs: Sequence[int], state: str, field: Field) -> None:
