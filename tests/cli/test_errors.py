@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from tests.cli.conftest import Run, command_environment
+from tests.conftest import django_at
 
 FIRST = ("--start", "2024-01-01")
 
@@ -106,6 +108,9 @@ def test_what_does_not_exist_exits_with_1(run: Run, words: tuple[str, ...], sent
     assert result.stdout == ""
 
 
+UNREACHABLE = "postgresql://who:hush@127.0.0.1:1/nothing"
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -115,22 +120,35 @@ def test_what_does_not_exist_exits_with_1(run: Run, words: tuple[str, ...], sent
         ("backfill", "synthetic", "--symbols", "A", *FIRST),
     ],
 )
-def test_an_unreachable_database_is_one_sentence(words: tuple[str, ...]) -> None:
+def test_an_unreachable_database_is_one_sentence(
+    run: Run, words: tuple[str, ...], django_db_blocker: DjangoDbBlocker
+) -> None:
     """The sentence says what to start or set; the password in the address is not in it."""
+    with django_at(UNREACHABLE, django_db_blocker):
+        result = run(*words)
+    assert result.exit_code == 1
+    assert_unreachable(said=result.stderr, printed=result.stdout)
+
+
+def test_a_program_without_a_database_says_the_same() -> None:
+    """Nothing that happens on the way to a command asks the database before it may be away."""
     ended = subprocess.run(
-        [sys.executable, "-m", "mdc", *words],
-        env=command_environment()
-        | {"MDC_DATABASE_URL": "postgresql://who:hush@127.0.0.1:1/nothing"},
+        [sys.executable, "-m", "mdc", "job", "list"],
+        env=command_environment() | {"MDC_DATABASE_URL": UNREACHABLE},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert ended.returncode == 1
-    assert "PostgreSQL cannot be reached" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "hush" not in ended.stderr
-    assert ended.stdout == ""
+    assert_unreachable(said=ended.stderr, printed=ended.stdout)
+
+
+def assert_unreachable(*, said: str, printed: str) -> None:
+    assert "PostgreSQL cannot be reached" in said
+    assert "Traceback" not in said
+    assert "hush" not in said
+    assert printed == ""
 
 
 def test_a_database_without_tables_says_how_to_make_them(servers: object) -> None:
