@@ -72,15 +72,20 @@ def when(moment: datetime | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """Spell a duration: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    """Spell a duration: 0.4 s, 12 s, 20 min, 3 min 20 s, 2 h 5 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return _two_units(whole // 60, "min", whole % 60, "s")
+    return _two_units(whole // 3600, "h", whole % 3600 // 60, "min")
+
+
+def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    rest = f" {small} {small_unit}" if small else ""
+    return f"{large} {large_unit}{rest}"
 
 
 def count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdc.cli import inputs
+from mdc.cli import inputs, output
 from mdc.cli.errors import SpokenUsage
 from providers.base import RateLimit
 from providers.types import Timeframe
@@ -121,3 +121,18 @@ def test_the_future_is_refused_but_today_is_not() -> None:
         inputs.check_past(start=tomorrow, end=None, now=now)
     with pytest.raises(SpokenUsage, match="end 2024-06-06 lies in the future"):
         inputs.check_past(start=today, end=tomorrow, now=now)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0.4 s"),
+        (59.7, "1 min"),
+        (200, "3 min 20 s"),
+        (1200, "20 min"),
+        (7200, "2 h"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_a_span_names_no_unit_of_which_there_is_none(seconds: float, words: str) -> None:
+    assert output.span(seconds) == words
