@@ -113,7 +113,8 @@ class CalendarOverrideAdmin(BoundedAdmin):
     ordering = ("-id",)
     sortable_by = ()
     actions = None
-    fieldsets = ((None, {"fields": (("venue", "session", "kind"), ("opens", "closes"), "reason")}),)
+    # A date's field is two wide: a third one in its row would run over it.
+    fieldsets = ((None, {"fields": (("venue", "kind"), "session", ("opens", "closes"), "reason")}),)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show a statement as it was made."""
