@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from ingestion.admin.acting import ActingAdmin, Verb, list_actions, reason_of, tell
 from ingestion.admin.base import LedgerAdmin, person
 from ingestion.admin.display import NOTHING, badge, instant, page_link, window
 from ingestion.admin.filters import exact_filter
-from ingestion.admin.finding_actions import MOST_AT_ONCE, VERBS, FindingVerb, perform
-from ingestion.admin.job_actions import shorten
-from ingestion.domain.findings import FindingState, Severity, evidence_words
+from ingestion.admin.finding_actions import VERBS, perform
+from ingestion.domain.findings import FindingState, Severity, evidence_lines, evidence_words
 from ingestion.models import Finding
-
-if TYPE_CHECKING:
-    _Act = Callable[["FindingAdmin", HttpRequest, QuerySet[Finding]], HttpResponse | None]
 
 # Tone and sign: the word and the sign carry the meaning.
 _STATES = {
@@ -41,21 +33,8 @@ _SEVERITIES = {
 }
 
 
-def _listed(verb: FindingVerb) -> _Act:
-    """Make the list's action for a verb."""
-
-    @admin.action(description=verb.label, permissions=["act"])
-    def run(
-        model_admin: FindingAdmin, request: HttpRequest, queryset: QuerySet[Finding]
-    ) -> HttpResponse | None:
-        return model_admin.act_on_many(request, verb, queryset)
-
-    run.__name__ = verb.name
-    return run
-
-
 @admin.register(Finding)
-class FindingAdmin(LedgerAdmin):
+class FindingAdmin(ActingAdmin, LedgerAdmin):
     """Show findings and act on them; the checks write them."""
 
     change_form_outer_before_template = "admin/ingestion/finding.html"
@@ -80,7 +59,10 @@ class FindingAdmin(LedgerAdmin):
         exact_filter("job_id", title="job number", name="job"),
     )
     list_select_related = ("series__instrument",)
-    actions: Any = tuple(_listed(verb) for verb in VERBS.values())
+    verbs = VERBS
+    actions: Any = list_actions(VERBS.values())
+    confirm_template = "admin/ingestion/finding_confirm.html"
+    question = "{verb}: {rows}?"
     fields = (
         ("kind", "how_bad", "standing"),
         ("about", "span"),
@@ -91,20 +73,7 @@ class FindingAdmin(LedgerAdmin):
         "reason",
     )
 
-    def has_act_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the person may repair, accept and reopen."""
-        return request.user.has_perm("ingestion.change_finding")
-
     # --- acting -------------------------------------------------------------------------------
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the verbs of a finding."""
-        act = path(
-            "<int:finding_id>/act/<slug:verb>/",
-            self.admin_site.admin_view(self.act_view),
-            name="ingestion_finding_act",
-        )
-        return [act, *super().get_urls()]
 
     def changeform_view(
         self,
@@ -123,49 +92,10 @@ class FindingAdmin(LedgerAdmin):
             context["verbs"] = [verb for verb in VERBS.values() if verb.offered(found)]
         return super().changeform_view(request, object_id, form_url, context)
 
-    def act_view(self, request: HttpRequest, finding_id: int, verb: str) -> HttpResponse:
-        """Run one verb on one finding and go back to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_act_permission(request):
-            raise PermissionDenied
-        if verb not in VERBS:
-            raise Http404(f"Nothing called {verb} can be done to a finding.")
-        self._act(request, VERBS[verb], [finding_id])
-        return redirect("admin:ingestion_finding_change", finding_id)
-
-    def act_on_many(
-        self, request: HttpRequest, verb: FindingVerb, queryset: QuerySet[Finding]
-    ) -> HttpResponse | None:
-        """Ask for the reason, then run a verb on the chosen findings."""
-        ids = list(queryset.order_by("id").values_list("id", flat=True)[: MOST_AT_ONCE + 1])
-        if len(ids) > MOST_AT_ONCE:
-            messages.error(
-                request,
-                f"These are more than {MOST_AT_ONCE:,} findings: narrow the list by a filter "
-                "and act in parts. Nothing was done.",
-            )
-            return None
-        if "confirmed" not in request.POST:
-            noun = "finding" if len(ids) == 1 else "findings"
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": f"{verb.label}: {len(ids):,} {noun}?",
-                "verb": verb,
-                "ids": ids,
-            }
-            return TemplateResponse(request, "admin/ingestion/finding_confirm.html", context)
-        self._act(request, verb, ids)
-        return None
-
-    def _act(self, request: HttpRequest, verb: FindingVerb, ids: Sequence[int]) -> None:
-        reason = request.POST.get("reason", "").strip()[:500]
-        done, refused = perform(verb, ids, actor=person(request), reason=reason)
-        if done:
-            messages.success(request, shorten(tuple(done)))
-        if refused:
-            messages.error(request, shorten(tuple(refused)))
+    def act(self, request: HttpRequest, verb: Verb[Any, Any], numbers: Sequence[int]) -> None:
+        """Run a verb on findings."""
+        chosen = VERBS[verb.name]
+        tell(request, perform(chosen, numbers, actor=person(request), reason=reason_of(request)))
 
     # --- what is shown ------------------------------------------------------------------------
 
@@ -210,9 +140,12 @@ class FindingAdmin(LedgerAdmin):
 
     @admin.display(description="evidence")
     def told(self, row: Finding) -> SafeString | str:
-        """Show the evidence, one line each."""
-        words = evidence_words(row.evidence, most=20)
-        return format_html_join("", "<div><b>{}</b>: {}</div>", words) or NOTHING
+        """Show the evidence, one line each; of the bars around a line for each bar."""
+        told = [
+            (name, format_html_join("", "<br>{}" if len(lines) > 1 else "{}", zip(lines)))
+            for name, lines in evidence_lines(row.evidence, most=20)
+        ]
+        return format_html_join("", "<div><b>{}</b>: {}</div>", told) or NOTHING
 
     @admin.display(description="attempt")
     def attempt_link(self, row: Finding) -> SafeString | str:

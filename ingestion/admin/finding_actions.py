@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestion import clock
+from ingestion.admin.acting import Result, Verb
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import MdcError
 from ingestion.domain.findings import UNSETTLED, Check, FindingState
@@ -16,23 +17,11 @@ from ingestion.services.reopen_finding import reopen_finding
 from ingestion.services.repair_finding import repair_finding
 from providers.errors import ProviderError
 
-# A request that takes longer would outlast the browser's patience.
-MOST_AT_ONCE = 500
-
 
 @dataclass(frozen=True, slots=True)
-class FindingVerb:
-    """Describe one verb: its words, its sign, the service behind it and when it is offered.
+class FindingVerb(Verb[Sequence[int], Finding]):
+    """Describe one verb; `together` runs it once on all findings it is given."""
 
-    `run` acts on all numbers it is given and returns a sentence.
-    """
-
-    name: str
-    label: str
-    sign: str
-    run: Callable[[Sequence[int], Actor, str], str]
-    offered: Callable[[Finding], bool]
-    needs_reason: bool = False
     together: bool = False
 
 
@@ -101,10 +90,8 @@ VERBS: Mapping[str, FindingVerb] = {
 }
 
 
-def perform(
-    verb: FindingVerb, ids: Sequence[int], *, actor: Actor, reason: str
-) -> tuple[list[str], list[str]]:
-    """Run a verb; return what was done and what was refused, as sentences.
+def perform(verb: FindingVerb, ids: Sequence[int], *, actor: Actor, reason: str) -> Result:
+    """Run a verb on findings.
 
     Repairs are opened together; of all else one that is refused stops none of the others.
     """
@@ -114,7 +101,7 @@ def perform(
             done.append(verb.run(part, actor, reason))
         except (MdcError, ProviderError) as error:
             refused.append(str(error))
-    return done, refused
+    return Result(done=tuple(done), refused=tuple(refused))
 
 
 def _parts(ids: Sequence[int], *, together: bool) -> Iterable[Sequence[int]]:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ingestion.admin.acting import ActingAdmin, Verb, list_actions, reason_of, tell
 from ingestion.admin.bar import name_series
-from ingestion.admin.base import BoundedAdmin, BoundedList, person
+from ingestion.admin.base import BoundedList, person
 from ingestion.admin.display import instant, page_link, stamp
-from ingestion.admin.job_actions import MOST_AT_ONCE, VERBS, Verb, perform, shorten
+from ingestion.admin.job_actions import VERBS, perform
 from ingestion.admin.job_page import compose, progress_of, some_symbols, state_badges, waits
 from ingestion.admin.keyset import KeysetPage
 from ingestion.domain.errors import UnknownJob
@@ -32,7 +32,6 @@ from ingestion.store import job_reads
 from ingestion.store.job_reads import JobRow, SliceTally
 
 if TYPE_CHECKING:
-    _Action = Callable[["JobAdmin", HttpRequest, QuerySet[Job]], HttpResponse | None]
     _Rows = QuerySet[Any]
 
 
@@ -53,19 +52,8 @@ class ListedJobs(BoundedList):
         self.result_list = [job for job in jobs if job.row is not None]
 
 
-def bulk(verb: Verb) -> _Action:
-    """Make the list's action for a verb."""
-
-    @admin.action(description=verb.label, permissions=["act"])
-    def run(model_admin: JobAdmin, request: HttpRequest, queryset: QuerySet[Job]) -> Any:
-        return model_admin.act_on_many(request, verb, queryset)
-
-    run.__name__ = verb.name
-    return run
-
-
 @admin.register(Job)
-class JobAdmin(BoundedAdmin):
+class JobAdmin(ActingAdmin):
     """Show jobs and act on them; what a job does is frozen when it is opened."""
 
     list_display = (
@@ -90,7 +78,9 @@ class JobAdmin(BoundedAdmin):
     search_help_text = "A job's number, a symbol, or a part of a definition's name"
     ordering = ("-id",)
     sortable_by = ("number", "priority")
-    actions = tuple(bulk(verb) for verb in VERBS.values())
+    verbs = VERBS
+    actions: Any = list_actions(VERBS.values())
+    confirm_template = "admin/ingestion/job_confirm.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse: jobs are opened by `mdc backfill` or a schedule, which plan them first."""
@@ -103,10 +93,6 @@ class JobAdmin(BoundedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse: what was done stays known."""
         return False
-
-    def has_act_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the person may start, pause, resume, cancel and retry."""
-        return request.user.has_perm("ingestion.change_job")
 
     # --- the list -----------------------------------------------------------------------------
 
@@ -177,14 +163,9 @@ class JobAdmin(BoundedAdmin):
     # --- the page -----------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the verbs of a job and the checkpoints."""
-        act = path(
-            "<int:job_id>/act/<slug:verb>/",
-            self.admin_site.admin_view(self.act_view),
-            name="ingestion_job_act",
-        )
+        """Add the checkpoints."""
         checkpoints = CheckpointPage.url("checkpoints/", site=self.admin_site)
-        return [act, checkpoints, *super().get_urls()]
+        return [checkpoints, *super().get_urls()]
 
     def changeform_view(
         self,
@@ -218,56 +199,22 @@ class JobAdmin(BoundedAdmin):
 
     # --- acting -------------------------------------------------------------------------------
 
-    def act_view(self, request: HttpRequest, job_id: int, verb: str) -> HttpResponse:
-        """Run one verb on one job and go back to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_act_permission(request):
-            raise PermissionDenied
-        if verb not in VERBS:
-            raise Http404(f"Nothing called {verb} can be done to a job.")
-        self._act(request, VERBS[verb], [job_id])
-        return redirect("admin:ingestion_job_change", job_id)
+    def asks_first(self, request: HttpRequest, verb: Verb[Any, Any]) -> bool:
+        """Ask before what cannot be undone, and before more than the page shows."""
+        return verb.confirm or request.POST.get("select_across") == "1"
 
-    def act_on_many(
-        self, request: HttpRequest, verb: Verb, queryset: QuerySet[Job]
-    ) -> HttpResponse | None:
-        """Run a verb on the chosen jobs, after a look at their number where that is wise."""
-        everywhere = request.POST.get("select_across") == "1"
-        ids = list(queryset.order_by("id").values_list("id", flat=True)[: MOST_AT_ONCE + 1])
-        if len(ids) > MOST_AT_ONCE:
-            messages.error(
-                request,
-                f"These are more than {MOST_AT_ONCE:,} jobs: narrow the list by a filter "
-                "and act in parts. Nothing was done.",
-            )
-            return None
-        if (verb.confirm or everywhere) and "confirmed" not in request.POST:
-            return self._ask(request, verb, ids)
-        self._act(request, verb, ids)
-        return None
-
-    def _ask(self, request: HttpRequest, verb: Verb, ids: Sequence[int]) -> HttpResponse:
+    def confirm_context(self, numbers: Sequence[int]) -> dict[str, Any]:
+        """Count the jobs by state."""
         by_state = dict(
-            Job.objects.filter(id__in=ids).values_list("state").annotate(Count("id")).order_by()
+            Job.objects.filter(id__in=numbers).values_list("state").annotate(Count("id")).order_by()
         )
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"{verb.label} {len(ids):,} {'job' if len(ids) == 1 else 'jobs'}?",
-            "verb": verb,
-            "ids": ids,
-            "by_state": [(state.value, by_state[state]) for state in JobState if state in by_state],
+        return {
+            "by_state": [(state.value, by_state[state]) for state in JobState if state in by_state]
         }
-        return TemplateResponse(request, "admin/ingestion/job_confirm.html", context)
 
-    def _act(self, request: HttpRequest, verb: Verb, ids: Sequence[int]) -> None:
-        reason = request.POST.get("reason", "").strip()[:500]
-        result = perform(verb, ids, actor=person(request), reason=reason)
-        if result.done:
-            messages.success(request, shorten(result.done))
-        if result.refused:
-            messages.error(request, shorten(result.refused))
+    def act(self, request: HttpRequest, verb: Verb[Any, Any], numbers: Sequence[int]) -> None:
+        """Run a verb on jobs."""
+        tell(request, perform(verb, numbers, actor=person(request), reason=reason_of(request)))
 
 
 class CheckpointForm(forms.Form):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from ingestion.admin.acting import Result, Verb
 from ingestion.domain.actor import Actor
 from ingestion.domain.errors import MdcError
 from ingestion.domain.states import Desired, ForbiddenTransition, JobState
@@ -13,10 +15,6 @@ from ingestion.services.pause_job import pause_job
 from ingestion.services.resume_job import resume_job
 from ingestion.services.retry_failed import retry_failed
 from ingestion.services.start_job import start_job
-
-# Each job is a transaction of its own; more at once would outlast the browser's patience.
-MOST_AT_ONCE = 500
-_REFUSALS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +26,7 @@ class Standing:
     dead: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """Describe one verb: its words, its sign, the service behind it and when it is offered."""
-
-    name: str
-    label: str
-    sign: str
-    run: Callable[[int, Actor, str], str]
-    offered: Callable[[Standing], bool]
-    confirm: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Gather what became of a verb on several jobs: sentences for people."""
-
-    done: tuple[str, ...]
-    refused: tuple[str, ...]
+JobVerb: TypeAlias = Verb[int, Standing]
 
 
 def _start(job_id: int, actor: Actor, reason: str) -> str:
@@ -81,60 +62,57 @@ def _now(job_id: int, state: JobState) -> str:
 
 _OPEN = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED})
 
-VERBS: Mapping[str, Verb] = {
-    verb.name: verb
-    for verb in (
-        Verb(
-            name="start",
-            label="Start",
-            sign="play_arrow",
-            run=_start,
-            offered=lambda job: job.state is JobState.DRAFT,
+_VERBS: tuple[JobVerb, ...] = (
+    Verb(
+        name="start",
+        label="Start",
+        sign="play_arrow",
+        run=_start,
+        offered=lambda job: job.state is JobState.DRAFT,
+    ),
+    Verb(
+        name="resume",
+        label="Resume from checkpoint",
+        sign="resume",
+        run=_resume,
+        offered=lambda job: (
+            job.state is JobState.PAUSED or (job.state in _OPEN and job.desired is Desired.PAUSE)
         ),
-        Verb(
-            name="resume",
-            label="Resume from checkpoint",
-            sign="resume",
-            run=_resume,
-            offered=lambda job: (
-                job.state is JobState.PAUSED
-                or (job.state in _OPEN and job.desired is Desired.PAUSE)
-            ),
+    ),
+    Verb(
+        name="retry_failed",
+        label="Retry failed",
+        sign="replay",
+        run=_retry,
+        offered=lambda job: job.dead > 0 and job.state is not JobState.CANCELLED,
+    ),
+    Verb(
+        name="pause",
+        label="Pause",
+        sign="pause",
+        run=_pause,
+        offered=lambda job: (
+            job.state in (JobState.QUEUED, JobState.RUNNING) and job.desired is Desired.RUN
         ),
-        Verb(
-            name="retry_failed",
-            label="Retry failed",
-            sign="replay",
-            run=_retry,
-            offered=lambda job: job.dead > 0 and job.state is not JobState.CANCELLED,
-        ),
-        Verb(
-            name="pause",
-            label="Pause",
-            sign="pause",
-            run=_pause,
-            offered=lambda job: (
-                job.state in (JobState.QUEUED, JobState.RUNNING) and job.desired is Desired.RUN
-            ),
-        ),
-        Verb(
-            name="cancel",
-            label="Cancel",
-            sign="block",
-            run=_cancel,
-            offered=lambda job: not job.state.is_final and job.desired is not Desired.CANCEL,
-            confirm=True,
-        ),
-    )
-}
+    ),
+    Verb(
+        name="cancel",
+        label="Cancel",
+        sign="block",
+        run=_cancel,
+        offered=lambda job: not job.state.is_final and job.desired is not Desired.CANCEL,
+        confirm=True,
+    ),
+)
+VERBS: Mapping[str, JobVerb] = {verb.name: verb for verb in _VERBS}
 
 
-def offered_verbs(standing: Standing) -> list[Verb]:
+def offered_verbs(standing: Standing) -> list[JobVerb]:
     """List the verbs that make sense now, the one that helps most first."""
     return [verb for verb in VERBS.values() if verb.offered(standing)]
 
 
-def perform(verb: Verb, job_ids: Iterable[int], *, actor: Actor, reason: str) -> Result:
+def perform(verb: JobVerb, job_ids: Iterable[int], *, actor: Actor, reason: str) -> Result:
     """Run a verb on each job; one that is refused stops none of the others."""
     done, refused = [], []
     for job_id in job_ids:
@@ -143,10 +121,3 @@ def perform(verb: Verb, job_ids: Iterable[int], *, actor: Actor, reason: str) ->
         except (MdcError, ForbiddenTransition) as error:
             refused.append(f"Job {job_id}: {error}")
     return Result(done=tuple(done), refused=tuple(refused))
-
-
-def shorten(sentences: tuple[str, ...]) -> str:
-    """Join the first few sentences and count the rest."""
-    shown = " ".join(sentences[:_REFUSALS_SHOWN])
-    more = len(sentences) - _REFUSALS_SHOWN
-    return f"{shown} And {more:,} more." if more > 0 else shown

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from ingestion.admin.audit import describe_change
 from ingestion.admin.display import NOTHING, badge, duration, instant, pace, page_link, stamp
-from ingestion.admin.job_actions import Standing, Verb, offered_verbs
+from ingestion.admin.job_actions import JobVerb, Standing, offered_verbs
 from ingestion.admin.slice import took
 from ingestion.domain.spec import JobSpec
 from ingestion.domain.states import SliceState
@@ -95,7 +95,7 @@ def compose(description: JobDescription) -> dict[str, Any]:
     }
 
 
-def _verb_label(verb: Verb, slices: SliceTally) -> str:
+def _verb_label(verb: JobVerb, slices: SliceTally) -> str:
     if verb.name == "retry_failed":
         return f"Retry {slices.dead:,} failed {'slice' if slices.dead == 1 else 'slices'}"
     return verb.label

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.forms import ModelForm
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from ingestion import clock
+from ingestion.admin.acting import ActingAdmin, Verb, list_actions, reason_of
 from ingestion.admin.base import BoundedList, ForgettingAdmin, LedgerAdmin, person
 from ingestion.admin.display import NOTHING, badge, instant, page_link, sentence
 from ingestion.admin.filters import exact_filter
-from ingestion.admin.schedule_actions import VERBS, Verb
+from ingestion.admin.schedule_actions import VERBS
 from ingestion.admin.schedule_form import ScheduleForm
 from ingestion.admin.schedule_page import compose, last_slot, state_badge
 from ingestion.domain.actor import Actor
@@ -33,8 +31,7 @@ from ingestion.store.schedule_reads import last_slots, view
 from providers.errors import UnknownProvider
 
 if TYPE_CHECKING:
-    _Action = Callable[["ScheduleAdmin", HttpRequest, QuerySet[Schedule]], None]
-    _Slots = QuerySet[Any]
+    _Rows = QuerySet[Any]
 
 # What moves due times; the rest counts when the next one comes.
 _TIMING = frozenset(("rule", "tz", "venue", "starts_at", "ends_at", "jitter"))
@@ -55,20 +52,8 @@ class ListedSchedules(BoundedList):
         self.result_list = schedules
 
 
-def bulk(verb: Verb) -> _Action:
-    """Make the list's action for a verb."""
-
-    @admin.action(description=verb.label, permissions=["change"])
-    def run(model_admin: ScheduleAdmin, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
-        names = list(queryset.order_by("name").values_list("name", flat=True))
-        model_admin.act(request, verb, names)
-
-    run.__name__ = verb.name
-    return run
-
-
 @admin.register(Schedule)
-class ScheduleAdmin(ForgettingAdmin):
+class ScheduleAdmin(ActingAdmin, ForgettingAdmin):
     """Edit when a definition is due; see when it will be, and what became of it."""
 
     form = ScheduleForm
@@ -95,7 +80,8 @@ class ScheduleAdmin(ForgettingAdmin):
     autocomplete_fields = ("definition",)
     ordering = ("name",)
     sortable_by = ("name", "next_due")
-    actions = tuple(bulk(verb) for verb in VERBS.values())
+    verbs = VERBS
+    actions: Any = list_actions(VERBS.values())
     fieldsets = (
         (None, {"fields": (("name", "definition"), "action", "rule", ("venue", "tz"))}),
         ("Limits", {"fields": ("starts_at", "ends_at", "exclusions")}),
@@ -155,15 +141,6 @@ class ScheduleAdmin(ForgettingAdmin):
 
     # --- the page -----------------------------------------------------------------------------
 
-    def get_urls(self) -> list[URLPattern]:
-        """Add the verbs of a schedule."""
-        act = path(
-            "<int:schedule_id>/act/<slug:verb>/",
-            self.admin_site.admin_view(self.act_view),
-            name="ingestion_schedule_act",
-        )
-        return [act, *super().get_urls()]
-
     def changeform_view(
         self,
         request: HttpRequest,
@@ -179,27 +156,23 @@ class ScheduleAdmin(ForgettingAdmin):
         if found is not None:
             refresh_calendars()
             context["page"] = compose(show_schedule(found.name, now=clock.now()))
-            context["may_act"] = self.has_change_permission(request)
+            context["may_act"] = self.has_act_permission(request)
         return super().changeform_view(request, object_id, form_url, context)
 
     # --- acting -------------------------------------------------------------------------------
 
-    def act_view(self, request: HttpRequest, schedule_id: int, verb: str) -> HttpResponse:
-        """Run one verb on one schedule and go back to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        found = Schedule.objects.filter(pk=schedule_id).first()
-        if found is None or verb not in VERBS:
-            raise Http404(f"Nothing called {verb} can be done to schedule {schedule_id}.")
-        self.act(request, VERBS[verb], [found.name])
-        return redirect("admin:ingestion_schedule_change", schedule_id)
+    def act_on_many(self, request: HttpRequest, verb: Verb[Any, Any], queryset: _Rows) -> None:
+        """Run a verb on the chosen schedules, however many, by name."""
+        self.act(request, verb, list(queryset.order_by("name").values_list("id", flat=True)))
 
-    def act(self, request: HttpRequest, verb: Verb, names: Sequence[str]) -> None:
+    def act(self, request: HttpRequest, verb: Verb[Any, Any], numbers: Sequence[int]) -> None:
         """Run a verb on schedules; a refusal does not keep the others from theirs."""
+        chosen = Schedule.objects.filter(pk__in=numbers).order_by("name")
+        names = list(chosen.values_list("name", flat=True))
+        if not names:
+            raise Http404("There is no such schedule.")
         refresh_calendars()
-        note = request.POST.get("note", "").strip()[:500]
+        note = reason_of(request)
         for name in names:
             try:
                 messages.success(request, verb.run(name, person(request), note))
@@ -230,9 +203,9 @@ class SlotAdmin(LedgerAdmin):
     list_select_related = ("schedule__definition",)
     fields = ("schedule", "due_at", "session", "disposed", "into", "started", "decided", "reason")
 
-    def get_queryset(self, request: HttpRequest) -> _Slots:
+    def get_queryset(self, request: HttpRequest) -> _Rows:
         """Add the number of the job, without the job."""
-        slots: _Slots = super().get_queryset(request).annotate(job_number=F("job__id"))
+        slots: _Rows = super().get_queryset(request).annotate(job_number=F("job__id"))
         return slots
 
     @admin.display(description="due")

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from django.conf import settings
 
 from ingestion import clock
+from ingestion.admin.acting import Verb
 from ingestion.domain.actor import Actor
 from ingestion.services.pause_schedule import pause_schedule
 from ingestion.services.resume_schedule import resume_schedule
 from ingestion.services.trigger_schedule import trigger_schedule
 from ingestion.store.schedule_reads import ScheduleView
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """Describe one verb: its words, its sign, the service behind it and when it is offered."""
-
-    name: str
-    label: str
-    sign: str
-    run: Callable[[str, Actor, str], str]
-    offered: Callable[[ScheduleView], bool]
 
 
 def _pause(name: str, actor: Actor, note: str) -> str:
@@ -46,11 +35,11 @@ def _trigger(name: str, actor: Actor, note: str) -> str:
     return f"{name} fired: job {triggered.job_id}."
 
 
-VERBS: Final[Mapping[str, Verb]] = {
-    verb.name: verb
-    for verb in (
-        Verb("pause", "Pause", "pause", _pause, lambda one: one.paused_at is None),
-        Verb("resume", "Resume", "play_arrow", _resume, lambda one: one.paused_at is not None),
-        Verb("trigger", "Fire once now", "bolt", _trigger, lambda one: True),
-    )
-}
+ScheduleVerb: TypeAlias = Verb[str, ScheduleView]
+
+_VERBS: Final[tuple[ScheduleVerb, ...]] = (
+    Verb("pause", "Pause", "pause", _pause, lambda one: one.paused_at is None),
+    Verb("resume", "Resume", "play_arrow", _resume, lambda one: one.paused_at is not None),
+    Verb("trigger", "Fire once now", "bolt", _trigger, lambda one: True),
+)
+VERBS: Final[Mapping[str, ScheduleVerb]] = {verb.name: verb for verb in _VERBS}

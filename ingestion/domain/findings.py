@@ -85,6 +85,19 @@ def evidence_words(evidence: Mapping[str, Any], *, most: int = 5) -> list[tuple[
     return [(name.replace("_", " "), _words(value, most)) for name, value in evidence.items()]
 
 
+def evidence_lines(evidence: Mapping[str, Any], *, most: int) -> list[tuple[str, list[str]]]:
+    """Return evidence as (name, lines) for people: of rows, such as bars, a line each."""
+    return [(name.replace("_", " "), _lines(value, most)) for name, value in evidence.items()]
+
+
+def _lines(value: Any, most: int) -> list[str]:
+    if not (isinstance(value, list) and value and all(isinstance(one, list) for one in value)):
+        return [_words(value, most)]
+    left_out = len(value) - most
+    lines = [_words(row, most) for row in value[:most]]
+    return [*lines, f"and {left_out:,} more"] if left_out > 0 else lines
+
+
 def _words(value: Any, most: int) -> str:
     match value:
         case float():

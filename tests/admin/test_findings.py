@@ -11,6 +11,8 @@ from tests.admin.seeds import log_in, make_job
 
 pytestmark = pytest.mark.django_db
 
+BARS = [["2024-01-14", 1.0, 1.5], ["2024-01-15", 77.0, 77.5]]
+
 
 @pytest.fixture
 def finding() -> Finding:
@@ -21,7 +23,7 @@ def finding() -> Finding:
         window=("2024-01-15T00:00Z", "2024-01-16T00:00Z"),
         severity="warning",
         fingerprint="spike:1",
-        evidence={"z": 9.5, "around": [1.0, 2.0, 77.0]},
+        evidence={"z": 9.5, "around": [1.0, 2.0, 77.0], "bars_around": BARS},
     )
 
 
@@ -40,7 +42,8 @@ def act(found: Finding, verb: str) -> str:
 
 def test_the_page_shows_evidence_and_what_can_be_asked(client: Client, finding: Finding) -> None:
     shown = client.get(page(finding)).content.decode()
-    assert "77" in shown
+    assert "around</b>: 1, 2, 77</div>" in shown
+    assert "<br>2024-01-14, 1, 1.5<br>2024-01-15, 77, 77.5</div>" in shown, "a bar a line"
     assert act(finding, "repair") in shown
     assert act(finding, "reopen") not in shown, "it is open"
     assert act(finding, "delete_bars") not in shown, "no bar of it vanished"

@@ -186,12 +186,12 @@ def test_pause_resume_and_trigger_are_acts_with_a_note(
 ) -> None:
     """Each is recorded by the person's name."""
     schedule = add(operator, definition)
-    assert "closing is paused." in said(act(operator, schedule, "pause", note="vendor is down"))
+    assert "closing is paused." in said(act(operator, schedule, "pause", reason="vendor is down"))
     schedule.refresh_from_db()
     assert (schedule.paused_by, schedule.note) == ("otto", "vendor is down")
     assert "vendor is down" in page(operator, schedule)
     assert "closing goes on." in said(act(operator, schedule, "resume"))
-    assert "closing fired: job" in said(act(operator, schedule, "trigger", note="try it"))
+    assert "closing fired: job" in said(act(operator, schedule, "trigger", reason="try it"))
     assert Job.objects.get().definition_id == definition.pk
     events = AuditEvent.objects.filter(object_type="schedule").order_by("id")
     assert [(one.actor, one.action, one.reason) for one in events] == [
