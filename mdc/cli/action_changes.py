@@ -14,7 +14,7 @@ from ingestion.domain.adjusting import BY_PEOPLE
 from ingestion.services.add_action import add_action
 from ingestion.services.import_actions import ActionFormat, import_actions
 from ingestion.services.withdraw_action import withdraw_action
-from mdc.cli import inputs
+from mdc.cli import inputs, options
 from mdc.cli.action_list import spell_value
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand
@@ -31,7 +31,6 @@ _SOURCE = click.option(
     metavar="NAME",
     help=f"Who states it; what {BY_PEOPLE} states counts before any provider.",
 )
-_REASON = click.option("--reason", default="", help="Why, for the audit ledger.")
 _KIND = click.argument("kind", type=click.Choice([one.value for one in ActionKind]))
 
 
@@ -78,7 +77,7 @@ def import_(*, file: Path, form: str, symbol: str | None, known_only: bool, sour
 @click.argument("value")
 @click.option("--currency", default="", metavar="CODE", help="Of a dividend.")
 @_SOURCE
-@_REASON
+@options.reason()
 def add(
     *,
     symbol: str,
@@ -114,7 +113,7 @@ def add(
 @click.argument("ex_date", type=inputs.moment)
 @_KIND
 @_SOURCE
-@_REASON
+@options.reason()
 def withdraw(*, symbol: str, ex_date: Given, kind: str, source: str, reason: str) -> None:
     """Take one statement back; reads as of an earlier time still know it."""
     gone = withdraw_action(

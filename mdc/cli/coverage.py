@@ -87,7 +87,7 @@ def coverage(
 @options.timeframes(help="Only these bar lengths.")
 @options.provider()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--reason", default="", help="Why, for the audit ledger.")
+@options.reason()
 @options.as_json("Print one JSON list.")
 def rebuild(
     *,

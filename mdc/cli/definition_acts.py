@@ -20,7 +20,6 @@ from mdc.cli.errors import SpeakingCommand, SpokenUsage
 from mdc.cli.inputs import Given, check_past
 from mdc.cli.output import count
 
-_REASON = click.option("--reason", default="", help="Why, for the audit ledger.")
 # An inspection is no job: `mdc inspect` does it.
 _ACTIONS = [one.value for one in ScheduleAction if one is not ScheduleAction.INSPECT]
 
@@ -36,7 +35,7 @@ _ACTIONS = [one.value for one in ScheduleAction if one is not ScheduleAction.INS
     help="Fetch what lacks, or fetch a window again.",
 )
 @options.window(start_help="First day (UTC); all that is meant without it.")
-@_REASON
+@options.reason()
 def start(
     *,
     name: str,
@@ -70,7 +69,7 @@ def start(
 @click.command(cls=SpeakingCommand)
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Really forget it, its schedules and their slots.")
-@_REASON
+@options.reason()
 def remove(*, name: str, yes: bool, reason: str) -> None:
     """Forget a dataset and its schedules; what it fetched stays."""
     if not yes:

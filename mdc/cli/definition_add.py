@@ -44,11 +44,7 @@ from providers.types import Adjustment, Hours, Timeframe
 )
 @options.venue()
 @options.hours()
-@click.option(
-    "--adjustment",
-    type=click.Choice([one.value for one in Adjustment]),
-    help="The price basis.  [default: the provider's own]",
-)
+@options.adjustment(help="The price basis.  [default: the provider's own]")
 @click.option(
     "--freshness",
     type=inputs.span,
@@ -105,7 +101,7 @@ def add(
     providers: tuple[str, ...],
     venue: str | None,
     hours: Hours,
-    adjustment: str | None,
+    adjustment: Adjustment | None,
     freshness: timedelta | None,
     verify_after: tuple[str, ...],
     deadline: timedelta | None,
@@ -127,7 +123,7 @@ def add(
             timeframe=timeframes[0],
             history_start=start.moment.date(),
             providers=split_words(providers),
-            adjustment=Adjustment(adjustment) if adjustment else None,
+            adjustment=adjustment,
             hours=hours,
             venue=venue or "",
             freshness=freshness,

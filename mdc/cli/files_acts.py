@@ -16,6 +16,7 @@ from django.conf import settings
 from ingestion.services.declare_files import declare_files
 from ingestion.services.discover_files import Discovered, FoundSeries, discover_files
 from ingestion.services.forget_files import forget_files
+from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.layout_options import layout_options, taken_layout
@@ -61,7 +62,7 @@ def show(*, name: str, as_json: bool) -> None:
 
 @click.command(cls=SpeakingCommand)
 @click.argument("name")
-@click.option("--reason", default="", help="Why, for the audit ledger.")
+@options.reason()
 def remove(*, name: str, reason: str) -> None:
     """Forget how NAME is read; its files and its stored bars stay."""
     series = forget_files(

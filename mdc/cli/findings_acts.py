@@ -12,12 +12,12 @@ from ingestion.domain.errors import BadRequest, MdcError
 from ingestion.services.accept_finding import accept_finding
 from ingestion.services.reopen_finding import reopen_finding
 from ingestion.services.repair_finding import repair_finding
+from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import FAILED, SpeakingCommand
 from mdc.cli.output import count
 
 _IDS = click.argument("finding_ids", type=int, nargs=-1, required=True)
-_WHY = click.option("--reason", default="", help="Why, for the audit ledger.")
 
 
 @click.command(cls=SpeakingCommand)
@@ -54,7 +54,7 @@ def accept(*, finding_ids: tuple[int, ...], reason: str, delete_bars: bool) -> N
 
 @click.command(cls=SpeakingCommand)
 @_IDS
-@_WHY
+@options.reason()
 def repair(*, finding_ids: tuple[int, ...], reason: str) -> None:
     """Fetch again what findings are about, and compare: one job per provider and bar length."""
     repairs = repair_finding(finding_ids, now=clock.now(), actor=current_actor(), reason=reason)
@@ -68,7 +68,7 @@ def repair(*, finding_ids: tuple[int, ...], reason: str) -> None:
 
 @click.command(cls=SpeakingCommand)
 @_IDS
-@_WHY
+@options.reason()
 def reopen(*, finding_ids: tuple[int, ...], reason: str) -> None:
     """Open findings again that were closed too early."""
     refused = False

@@ -20,11 +20,10 @@ from ingestion.services.resume_job import resume_job
 from ingestion.services.retry_failed import retry_failed
 from ingestion.services.start_job import start_job
 from ingestion.services.watch_job import watch_job
+from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import FAILED, SpeakingCommand, SpokenUsage
 from mdc.cli.output import count
-
-REASON_OPTION = click.option("--reason", default="", help="Why, for the audit ledger.")
 
 Act = Callable[..., JobState]
 
@@ -48,7 +47,7 @@ def _act(job_ids: tuple[int, ...], act: Act, *, asked: str, reason: str) -> None
 
 @click.command(cls=SpeakingCommand)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@REASON_OPTION
+@options.reason()
 def start(*, job_ids: tuple[int, ...], reason: str) -> None:
     """Start drafts."""
     _act(job_ids, start_job, asked="started", reason=reason)
@@ -56,7 +55,7 @@ def start(*, job_ids: tuple[int, ...], reason: str) -> None:
 
 @click.command(cls=SpeakingCommand)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@REASON_OPTION
+@options.reason()
 def pause(*, job_ids: tuple[int, ...], reason: str) -> None:
     """Pause jobs; each stops at its next batch boundary and keeps its checkpoint."""
     _act(job_ids, pause_job, asked="asked to pause", reason=reason)
@@ -64,7 +63,7 @@ def pause(*, job_ids: tuple[int, ...], reason: str) -> None:
 
 @click.command(cls=SpeakingCommand)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@REASON_OPTION
+@options.reason()
 def resume(*, job_ids: tuple[int, ...], reason: str) -> None:
     """Let jobs go on from their checkpoints; a stopped account is let go too."""
     _act(job_ids, resume_job, asked="asked to go on", reason=reason)
@@ -72,7 +71,7 @@ def resume(*, job_ids: tuple[int, ...], reason: str) -> None:
 
 @click.command(cls=SpeakingCommand)
 @click.argument("job_ids", type=int, nargs=-1, required=True)
-@REASON_OPTION
+@options.reason()
 def cancel(*, job_ids: tuple[int, ...], reason: str) -> None:
     """End jobs unfinished; what is stored stays."""
     _act(job_ids, cancel_job, asked="asked to end", reason=reason)
@@ -81,7 +80,7 @@ def cancel(*, job_ids: tuple[int, ...], reason: str) -> None:
 @click.command(cls=SpeakingCommand)
 @click.argument("job_id", type=int)
 @click.argument("number", type=click.IntRange(0, 255))
-@REASON_OPTION
+@options.reason()
 def priority(*, job_id: int, number: int, reason: str) -> None:
     """Let a job go before those of lower priority, from its next slices on.
 
@@ -95,7 +94,7 @@ def priority(*, job_id: int, number: int, reason: str) -> None:
 @click.command("retry-failed", cls=SpeakingCommand)
 @click.argument("job_ids", type=int, nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every job that has failed slices.")
-@REASON_OPTION
+@options.reason()
 def retry_failed_(*, job_ids: tuple[int, ...], every: bool, reason: str) -> None:
     """Try the failed slices of jobs again, and only those."""
     if bool(job_ids) == every:

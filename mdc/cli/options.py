@@ -7,6 +7,7 @@ A decorator hands the command one keyword argument, read and checked:
     @options.timeframes()           timeframes: tuple[Timeframe, ...]
     @options.provider()             provider: str | None, a known name
     @options.hours()                hours: Hours
+    @options.adjustment()           adjustment: Adjustment | None
     @options.window()               start, end: Given | None, in order
     @options.following()            verbose: bool, progress_file: Path | None
     @options.as_json()              as_json: bool
@@ -34,7 +35,7 @@ from mdc.cli.output import error_console
 from mdc.cli.spoken import SpokenUsage
 from mdc.cli.words import ListOption, split_words
 from providers.registry import adapter_names, get_adapter, provider_named
-from providers.types import Hours, Timeframe
+from providers.types import Adjustment, Hours, Timeframe
 
 _MOCK_PROVIDER: Final = "synthetic"
 
@@ -180,6 +181,21 @@ def hours() -> Decorator:
     )
 
 
+def adjustment(*, help: str | None = None) -> Decorator:
+    """Take --adjustment as Adjustment."""
+
+    def prepare(given: dict[str, Any]) -> None:
+        if given["adjustment"] is not None:
+            given["adjustment"] = Adjustment(given["adjustment"])
+
+    return together(
+        click.option(
+            "--adjustment", type=click.Choice([one.value for one in Adjustment]), help=help
+        ),
+        before(prepare),
+    )
+
+
 def window(
     *,
     start_required: bool = False,
@@ -273,6 +289,11 @@ def count_bars() -> Decorator:
         default=None,
         help="Count the stored bars; without either, of up to 100 series.",
     )
+
+
+def reason() -> Decorator:
+    """Take --reason."""
+    return click.option("--reason", default="", help="Why, for the audit ledger.")
 
 
 def as_json(help: str = "Print one JSON object.") -> Decorator:

@@ -14,13 +14,13 @@ from ingestion.services.pause_schedule import pause_schedule
 from ingestion.services.resume_schedule import resume_schedule
 from ingestion.services.trigger_schedule import trigger_schedule
 from ingestion.store.schedule_reads import read_schedule
+from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand, SpokenUsage
 from mdc.cli.output import count, when
 
 _NAME = click.argument("name")
 _NOTE = click.option("--note", default="", help="Why; it stands beside the schedule.")
-_REASON = click.option("--reason", default="", help="Why, for the audit ledger.")
 
 
 @click.command(cls=SpeakingCommand)
@@ -48,7 +48,7 @@ def resume(*, name: str, note: str) -> None:
 
 @click.command(cls=SpeakingCommand)
 @_NAME
-@_REASON
+@options.reason()
 def trigger(*, name: str, reason: str) -> None:
     """Fire it once, now, whatever its rule, its pause and its open jobs say."""
     triggered = trigger_schedule(
@@ -64,7 +64,7 @@ def trigger(*, name: str, reason: str) -> None:
 @click.command(cls=SpeakingCommand)
 @_NAME
 @click.option("--yes", is_flag=True, help="Really forget it and what became of its due times.")
-@_REASON
+@options.reason()
 def remove(*, name: str, yes: bool, reason: str) -> None:
     """Forget a schedule and its slots; jobs that it started stay."""
     if not yes:

@@ -89,7 +89,7 @@ _PAIR = ".."
     metavar="N",
     help="Pause after so many failed jobs in a row.",
 )
-@click.option("--reason", default="", help="Why, for the audit ledger.")
+@options.reason()
 def add(
     *,
     name: str,

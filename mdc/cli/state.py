@@ -103,7 +103,7 @@ def _render(found: tuple[SeriesState, ...]) -> None:
 @options.provider()
 @click.option("--all", "every", is_flag=True, help="Every series, or every one of --provider.")
 @click.option("--yes", is_flag=True, help="Do not ask before --all.")
-@click.option("--reason", default="", help="Why, for the audit ledger.")
+@options.reason()
 def reset(
     *,
     symbol: str | None,

@@ -18,6 +18,7 @@ from ingestion.services.add_symbol import Added, Stated, add_symbol
 from ingestion.services.look_up_symbol import look_up_symbol, spelling_at
 from ingestion.services.map_symbol import map_symbol
 from ingestion.services.unmap_symbol import unmap_symbol
+from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand, SpokenUsage
 from mdc.cli.output import count, print_json
@@ -28,7 +29,6 @@ from providers.registry import get_adapter
 
 _NOT_KNOWN = "none"
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_REASON = click.option("--reason", default="", help="Why, for the audit ledger.")
 
 
 class Day(click.ParamType[date | str]):
@@ -76,7 +76,7 @@ class Day(click.ParamType[date | str]):
     is_flag=True,
     help="Fetch stored series again where the new facts contradict them; bars stay till then.",
 )
-@_REASON
+@options.reason()
 @_JSON
 def add(
     *,
@@ -114,7 +114,7 @@ def add(
 @click.option("--from", "valid_from", type=Day(), metavar="DATE", help="First date it holds.")
 @click.option("--until", "valid_until", type=Day(), metavar="DATE", help="First date it does not.")
 @click.option("--roll-rule", default="", metavar="TEXT", help="How a continuous future is spliced.")
-@_REASON
+@options.reason()
 def map_(
     *,
     symbol: str,
@@ -150,7 +150,7 @@ def map_(
 @click.argument("symbol")
 @click.argument("provider")
 @click.argument("vendor_symbol", required=False)
-@_REASON
+@options.reason()
 def unmap(*, symbol: str, provider: str, vendor_symbol: str | None, reason: str) -> None:
     """Forget PROVIDER's names of SYMBOL, or one of them; what is stored stays."""
     gone = unmap_symbol(

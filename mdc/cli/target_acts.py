@@ -21,12 +21,11 @@ from mdc.cli.inputs import Given
 from mdc.cli.output import count
 
 _NAME = click.argument("name")
-_REASON = click.option("--reason", default="", help="Why, for the audit ledger.")
 
 
 @click.command(cls=SpeakingCommand)
 @_NAME
-@_REASON
+@options.reason()
 def pause(*, name: str, reason: str) -> None:
     """Withhold deliveries; what is committed meanwhile is delivered after resuming."""
     paused = pause_target(name, actor=current_actor(), reason=reason)
@@ -35,7 +34,7 @@ def pause(*, name: str, reason: str) -> None:
 
 @click.command(cls=SpeakingCommand)
 @_NAME
-@_REASON
+@options.reason()
 def resume(*, name: str, reason: str) -> None:
     """Let deliveries go on, and a failed one be tried at once."""
     resumed = resume_target(name, actor=current_actor(), reason=reason)
@@ -50,7 +49,7 @@ def resume(*, name: str, reason: str) -> None:
     required=True,
     help="Bars in one delivery.",
 )
-@_REASON
+@options.reason()
 def resize(*, name: str, batch_size: int, reason: str) -> None:
     """Change the batch size; a delivery that failed is composed anew."""
     resize_target(name, batch_size=batch_size, actor=current_actor(), reason=reason)
@@ -60,7 +59,7 @@ def resize(*, name: str, batch_size: int, reason: str) -> None:
 @click.command(cls=SpeakingCommand)
 @_NAME
 @click.option("--yes", is_flag=True, help="Really forget it and what is still pending.")
-@_REASON
+@options.reason()
 def remove(*, name: str, yes: bool, reason: str) -> None:
     """Forget a target; what it has received stays where it is."""
     if not yes:
@@ -74,7 +73,7 @@ def remove(*, name: str, yes: bool, reason: str) -> None:
 @_NAME
 @options.symbols()
 @options.window(start_help="First day (UTC); everything stored without it.")
-@_REASON
+@options.reason()
 def replay(
     *,
     name: str,

@@ -15,6 +15,7 @@ from ingestion.services.change_watchlist import (
 from ingestion.services.delete_watchlist import delete_watchlist
 from ingestion.services.show_watchlist import list_watchlists, show_watchlist
 from ingestion.store.watchlists import WatchlistRow
+from mdc.cli import options
 from mdc.cli.actor import current_actor
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.output import count, out_console, print_json, table, when
@@ -24,7 +25,6 @@ from mdc.cli.words import split_words
 _SYMBOLS_SHOWN = 8
 _SYMBOLS = click.argument("words", nargs=-1, required=True, metavar="SYMBOLS...")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_REASON = click.option("--reason", default="", help="Why, for the audit ledger.")
 
 
 @click.group()
@@ -38,7 +38,7 @@ def watchlist() -> None:
 @watchlist.command("set", cls=SpeakingCommand)
 @click.argument("name")
 @_SYMBOLS
-@_REASON
+@options.reason()
 def set_(*, name: str, words: tuple[str, ...], reason: str) -> None:
     """Make a list, or replace what it holds."""
     held = set_watchlist(name, symbols=split_words(words), actor=current_actor(), reason=reason)
@@ -48,7 +48,7 @@ def set_(*, name: str, words: tuple[str, ...], reason: str) -> None:
 @watchlist.command(cls=SpeakingCommand)
 @click.argument("name")
 @_SYMBOLS
-@_REASON
+@options.reason()
 def add(*, name: str, words: tuple[str, ...], reason: str) -> None:
     """Append symbols that the list lacks."""
     held = add_to_watchlist(name, symbols=split_words(words), actor=current_actor(), reason=reason)
@@ -58,7 +58,7 @@ def add(*, name: str, words: tuple[str, ...], reason: str) -> None:
 @watchlist.command(cls=SpeakingCommand)
 @click.argument("name")
 @_SYMBOLS
-@_REASON
+@options.reason()
 def remove(*, name: str, words: tuple[str, ...], reason: str) -> None:
     """Take symbols off the list; what is stored of them stays."""
     held = remove_from_watchlist(
@@ -101,7 +101,7 @@ def list_(*, as_json: bool) -> None:
 
 @watchlist.command(cls=SpeakingCommand)
 @click.argument("name")
-@_REASON
+@options.reason()
 def delete(*, name: str, reason: str) -> None:
     """Remove a list; what is stored of its symbols stays."""
     delete_watchlist(name, actor=current_actor(), reason=reason)
