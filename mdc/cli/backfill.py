@@ -18,7 +18,7 @@ from ingestion.services.open_job import open_job
 from ingestion.services.preview_job import preview_job
 from mdc.cli import options
 from mdc.cli.actor import current_actor
-from mdc.cli.effort import Effort, effort_options
+from mdc.cli.effort import Effort, fetching_options
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.inputs import Given, check_past
 from mdc.cli.output import print_json
@@ -45,16 +45,10 @@ from providers.types import Adjustment, Hours, Timeframe
     "  [default: now]",
 )
 @options.venue()
-@click.option("--adjustment", type=click.Choice([one.value for one in Adjustment]))
+@options.adjustment()
 @options.hours()
 @click.option("--reconcile", is_flag=True, help="Fetch what is covered too, and report changes.")
-@options.priority(default=100)
-@effort_options()
-@options.dry_run()
-@options.draft()
-@options.wait()
-@options.following()
-@options.as_json()
+@fetching_options(priority=100)
 def backfill(
     *,
     provider: str,
@@ -63,7 +57,7 @@ def backfill(
     start: Given,
     end: Given | None,
     venue: str | None,
-    adjustment: str | None,
+    adjustment: Adjustment | None,
     hours: Hours,
     reconcile: bool,
     priority: int | None,
@@ -91,7 +85,7 @@ def backfill(
             start=start.as_start,
             end=end.as_end if end else now,
             kind=JobKind.RECONCILE if reconcile else JobKind.BACKFILL,
-            adjustment=Adjustment(adjustment) if adjustment else None,
+            adjustment=adjustment,
             hours=hours,
             venue=venue,
             priority=priority,

@@ -14,7 +14,7 @@ import mdc.cli.apps_ready  # noqa: F401
 from ingestion.domain.retry import RETRY_CLASSES
 from ingestion.domain.spec import JobRequest
 from ingestion.store.targets import read_target
-from mdc.cli import inputs
+from mdc.cli import inputs, options
 from mdc.cli.decorating import Decorator, before, together
 from mdc.cli.spoken import SpokenUsage
 from mdc.cli.words import ListOption, split_words
@@ -115,6 +115,19 @@ def effort_options() -> Decorator:
             help="Targets to feed.  [default: all that match]",
         ),
         before(prepare),
+    )
+
+
+def fetching_options(*, priority: int) -> Decorator:
+    """Take what every command takes that fetches once and may stay until it is done."""
+    return together(
+        options.priority(default=priority),
+        effort_options(),
+        options.dry_run(),
+        options.draft(),
+        options.wait(),
+        options.following(),
+        options.as_json(),
     )
 
 

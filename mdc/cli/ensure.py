@@ -18,7 +18,6 @@ from django.conf import settings
 from ingestion import clock
 from ingestion.domain.ensuring import EnsureRequest, Urgency
 from ingestion.services.ensure_coverage import Ensured, EnsuredSeries, ensure_coverage
-from ingestion.services.summarize_job import JobSummary
 from ingestion.services.watch_job import JobProgress
 from mdc.cli import options
 from mdc.cli.actor import current_actor
@@ -27,7 +26,7 @@ from mdc.cli.inputs import Given
 from mdc.cli.output import NOTHING, count, out_console, print_json, table, when
 from mdc.cli.shapes import Shape, summary_shape, tally_shape
 from mdc.cli.spoken import SpokenUsage
-from mdc.cli.waiting import Watch, begin_watch, exit_code, show_summary, stay, wait_and_summarize
+from mdc.cli.waiting import begin_watch, exit_code, stay, sum_up
 from mdc.cli.words import split_words
 from providers.types import Adjustment, Hours, Timeframe
 
@@ -52,7 +51,7 @@ _GAPS_NAMED: Final = 3
 )
 @options.provider(help="Where it comes from.  [default: where what is stored of it came from]")
 @options.venue()
-@click.option("--adjustment", type=click.Choice([one.value for one in Adjustment]))
+@options.adjustment()
 @options.hours()
 @click.option("--wait/--no-wait", default=False, show_default=True, help="Stay until it is there.")
 @options.following()
@@ -68,7 +67,7 @@ def ensure(
     urgency: str,
     provider: str | None,
     venue: str | None,
-    adjustment: str | None,
+    adjustment: Adjustment | None,
     hours: Hours,
     wait: bool,
     verbose: bool,
@@ -88,7 +87,7 @@ def ensure(
         end=_end(end, now=now),
         urgency=Urgency(urgency),
         provider=provider,
-        adjustment=Adjustment(adjustment) if adjustment else None,
+        adjustment=adjustment,
         hours=hours,
         venue=venue,
     )
@@ -97,7 +96,8 @@ def ensure(
         ensured = ensure_coverage(request, now=now, actor=current_actor(), egress=settings.EGRESS)
         if not as_json:
             _render(ensured, out_console())
-        summaries = _wait(ensured, watch=watch, as_json=as_json) if wait else []
+        ids = [progress.job.id for progress in ensured.jobs]
+        summaries = sum_up(ids, watch=watch, as_json=as_json) if wait else []
     if as_json:
         jobs = [summary_shape(one) for one in summaries] if wait else _jobs(ensured)
         print_json({**ensured_shape(ensured), "jobs": jobs})
@@ -138,16 +138,6 @@ def _end(end: Given | None, *, now: datetime) -> datetime | None:
     if end.as_end > now + timedelta(days=1):
         raise SpokenUsage(f"the end {end.text} lies in the future; leave it out to ask until now")
     return end.as_end
-
-
-def _wait(ensured: Ensured, *, watch: Watch, as_json: bool) -> list[JobSummary]:
-    summaries = []
-    ids = [progress.job.id for progress in ensured.jobs]
-    for summary in wait_and_summarize(ids, watch=watch):
-        summaries.append(summary)
-        if not as_json:
-            show_summary(summary, as_json=False)
-    return summaries
 
 
 def _render(ensured: Ensured, console: Console) -> None:

@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from typing import Final
 
 from ingestion.services.preview_job import Preview, SeriesPreview
-from mdc.cli.output import count, error_console, out_console, span, table
+from mdc.cli.output import count, error_console, out_console, print_json, span, table
+from mdc.cli.shapes import preview_shape
 from providers.base import RateLimit
 from providers.registry import get_adapter
 
 _SERIES_SHOWN: Final = 40
+
+
+def show_previews(previews: Sequence[tuple[str, Preview]], *, as_json: bool) -> None:
+    """Print what each provider would be asked for, for people or as a list in JSON."""
+    if as_json:
+        print_json([{"provider": name, **preview_shape(one)} for name, one in previews])
+        return
+    for position, (name, preview) in enumerate(previews):
+        if position:
+            out_console().print()
+        render_preview(preview, provider=name)
 
 
 def render_preview(preview: Preview, *, provider: str) -> None:

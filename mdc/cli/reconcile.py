@@ -19,25 +19,23 @@ from ingestion.domain.spec import Sample
 from ingestion.services.open_job import OpenedJob, open_resolved
 from ingestion.services.preview_job import preview_resolved
 from ingestion.services.resolve_reconciliation import Part, resolve_reconciliation
-from ingestion.services.resolve_request import ResolvedRequest
 from ingestion.services.update_series import stored_requests
 from mdc.cli import inputs, options
 from mdc.cli.actor import current_actor
-from mdc.cli.effort import Effort, effort_options
+from mdc.cli.effort import Effort, fetching_options
 from mdc.cli.errors import SpeakingCommand
 from mdc.cli.inputs import Given, check_past
 from mdc.cli.output import print_json
-from mdc.cli.preview import render_preview
-from mdc.cli.shapes import preview_shape, summary_shape
+from mdc.cli.preview import show_previews
+from mdc.cli.shapes import summary_shape
 from mdc.cli.spoken import SpokenUsage
 from mdc.cli.waiting import (
     Watch,
     announce,
     begin_watch,
     exit_code,
-    show_summary,
     stay,
-    wait_and_summarize,
+    sum_up,
 )
 from providers.types import Timeframe
 
@@ -65,13 +63,7 @@ from providers.types import Timeframe
     metavar="VERSION",
     help="Only what no adapter of that version, or a later one, has read.",
 )
-@options.priority(default=100)
-@effort_options()
-@options.dry_run()
-@options.draft()
-@options.wait()
-@options.following()
-@options.as_json()
+@fetching_options(priority=100)
 def reconcile(
     *,
     symbols: tuple[str, ...],
@@ -120,7 +112,9 @@ def reconcile(
         click.echo("Nothing of that is stored, or all of it was looked at; nothing to fetch.")
         return
     if dry_run:
-        _show_preview(resolved, as_json=as_json)
+        show_previews(
+            [(one.adapter.name, preview_resolved(one)) for one in resolved], as_json=as_json
+        )
         return
     with stay(watch):
         opened = [
@@ -160,20 +154,7 @@ def _finish(opened: Sequence[OpenedJob], *, watch: Watch | None, as_json: bool) 
         for one in () if as_json else opened:
             announce(one, as_json=False)
         return 0
-    summaries = []
-    for summary in wait_and_summarize([one.job_id for one in opened], watch=watch):
-        summaries.append(summary)
-        if not as_json:
-            show_summary(summary, as_json=False)
+    summaries = sum_up([one.job_id for one in opened], watch=watch, as_json=as_json)
     if as_json:
         print_json({"jobs": [summary_shape(one) for one in summaries]})
     return exit_code(summaries)
-
-
-def _show_preview(resolved: Sequence[ResolvedRequest], *, as_json: bool) -> None:
-    previews = [(one.adapter.name, preview_resolved(one)) for one in resolved]
-    if as_json:
-        print_json([{"provider": name, **preview_shape(one)} for name, one in previews])
-        return
-    for name, preview in previews:
-        render_preview(preview, provider=name)

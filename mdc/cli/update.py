@@ -23,14 +23,14 @@ from ingestion.services.preview_job import preview_job
 from ingestion.services.update_series import Updated, stored_requests, update_series
 from mdc.cli import options
 from mdc.cli.actor import current_actor
-from mdc.cli.effort import Effort, effort_options
+from mdc.cli.effort import Effort, fetching_options
 from mdc.cli.errors import SpeakingCommand, speak
 from mdc.cli.inputs import Given, check_past
-from mdc.cli.output import count, out_console, print_json
-from mdc.cli.preview import render_preview, warn_if_no_lower
-from mdc.cli.shapes import Shape, preview_shape, summary_shape
+from mdc.cli.output import count, print_json
+from mdc.cli.preview import show_previews, warn_if_no_lower
+from mdc.cli.shapes import Shape, summary_shape
 from mdc.cli.spoken import FAILED, Spoken, SpokenUsage
-from mdc.cli.waiting import Watch, begin_watch, exit_code, show_summary, stay, wait_and_summarize
+from mdc.cli.waiting import Watch, begin_watch, exit_code, stay, sum_up
 from providers.types import Adjustment, Hours, Timeframe
 
 _DEFAULT_TIMEFRAMES: Final = (Timeframe.D1,)
@@ -64,19 +64,13 @@ class Refused:
     end_help="Last day, included; a time is excluded.  [default: the last closed session]",
 )
 @options.venue()
-@click.option("--adjustment", type=click.Choice([one.value for one in Adjustment]))
+@options.adjustment()
 @click.option(
     "--hours",
     type=click.Choice([one.value for one in Hours]),
     help="Which part of the day.  [default: regular with PROVIDER and symbols, otherwise all]",
 )
-@options.priority(default=120)
-@effort_options()
-@options.dry_run()
-@options.draft()
-@options.wait()
-@options.following()
-@options.as_json()
+@fetching_options(priority=120)
 def update(
     *,
     provider: str | None,
@@ -86,7 +80,7 @@ def update(
     start: Given | None,
     end: Given | None,
     venue: str | None,
-    adjustment: str | None,
+    adjustment: Adjustment | None,
     hours: str | None,
     priority: int | None,
     effort: Effort,
@@ -113,7 +107,7 @@ def update(
         symbols=symbols,
         timeframes=timeframes,
         venue=venue,
-        adjustment=Adjustment(adjustment) if adjustment else None,
+        adjustment=adjustment,
         hours=Hours(hours) if hours else None,
     )
     requests = [
@@ -133,7 +127,9 @@ def update(
         warn_if_no_lower(effort.rate_limit, provider=name)
     if dry_run:
         begin_watch(verbose=verbose, progress_file=progress_file, stays=False)
-        _show_preview(requests, now=now, as_json=as_json)
+        show_previews(
+            [(one.provider, preview_job(one, now=now)) for one in requests], as_json=as_json
+        )
         return
     stays = wait and not draft
     watch = begin_watch(verbose=verbose, progress_file=progress_file, stays=stays)
@@ -207,11 +203,7 @@ def _finish(done: Sequence[Updated | Refused], *, watch: Watch | None, as_json: 
         shapes: list[Shape] = [{"job_id": job.job_id, "state": job.state} for job in jobs]
         code = 0
     else:
-        summaries = []
-        for summary in wait_and_summarize([job.job_id for job in jobs], watch=watch):
-            summaries.append(summary)
-            if not as_json:
-                show_summary(summary, as_json=False)
+        summaries = sum_up([job.job_id for job in jobs], watch=watch, as_json=as_json)
         shapes = [summary_shape(one) for one in summaries]
         code = exit_code(summaries)
     if as_json:
@@ -245,14 +237,3 @@ def _say(updated: Sequence[Updated]) -> None:
         )
     for provider, series in idle.items():
         click.echo(f"{provider}: {count(series, 'series')} up to date.")
-
-
-def _show_preview(requests: Sequence[JobRequest], *, now: datetime, as_json: bool) -> None:
-    previews = [(one.provider, preview_job(one, now=now)) for one in requests]
-    if as_json:
-        print_json([{"provider": name, **preview_shape(one)} for name, one in previews])
-        return
-    for position, (name, preview) in enumerate(previews):
-        if position:
-            out_console().print()
-        render_preview(preview, provider=name)

@@ -85,6 +85,16 @@ def wait_and_summarize(job_ids: Sequence[int], *, watch: Watch) -> Iterator[JobS
         yield summarize_job(job_id, now=datetime.now(UTC))
 
 
+def sum_up(job_ids: Sequence[int], *, watch: Watch, as_json: bool) -> list[JobSummary]:
+    """Stay with jobs and return what came of each; people read it as each one ends."""
+    summaries = []
+    for summary in wait_and_summarize(job_ids, watch=watch):
+        summaries.append(summary)
+        if not as_json:
+            render_summary(summary, out_console())
+    return summaries
+
+
 def _glance(job_ids: Sequence[int]) -> list[JobProgress]:
     """Look at jobs whose turn has not come; a PostgreSQL that restarts is left to the next look."""
     try:
