@@ -1,4 +1,7 @@
-"""Keep what people declare of venues' sessions; append-only."""
+"""Keep what people declare of venues' sessions; append-only.
+
+Names no model: scripts that only read bars need calendars, and no Django app.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from django.db import connection as default_connection
 
 from ingestion.domain.actor import Actor
 from ingestion.domain.overrides import Override, OverrideKind
-from ingestion.models import CalendarOverride
 from ingestion.store.series_reads import Connection
 
-_LOCK_CLASS: Final = 7302
+_LOCK_CLASS: Final = 7305
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +39,33 @@ def lock_calendars() -> None:
 
 def insert_statements(stated: Sequence[tuple[Override, str]], *, actor: Actor) -> None:
     """Add statements, each with its reason, in their order; the caller holds the lock."""
-    CalendarOverride.objects.bulk_create(
-        CalendarOverride(
-            venue=one.venue,
-            session=one.session,
-            kind=one.kind,
-            opens_at=one.opens_at,
-            closes_at=one.closes_at,
-            reason=reason,
-            declared_by=actor.name,
-            source=actor.source,
+    with default_connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO calendar_override (venue, session, kind, opens_at, closes_at, reason,"
+            " declared_by, source) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    *(one.venue, one.session, one.kind.value, one.opens_at, one.closes_at),
+                    *(reason, actor.name, actor.source),
+                )
+                for one, reason in stated
+            ],
         )
-        for one, reason in stated
-    )
 
 
 def list_statements(*, venue: str | None = None) -> list[OverrideRow]:
     """Return every statement, or those about one venue, in the order they were made."""
-    rows = CalendarOverride.objects.order_by("id")
-    if venue is not None:
-        rows = rows.filter(venue=venue)
-    return [
-        OverrideRow(
-            id=row.id,
-            override=Override(
-                row.venue, row.session, OverrideKind(row.kind), row.opens_at, row.closes_at
-            ),
-            reason=row.reason,
-            declared_by=row.declared_by,
-            declared_at=row.declared_at,
-            source=row.source,
+    with default_connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, venue, session, kind, opens_at, closes_at, reason, declared_by,"
+            " declared_at, source FROM calendar_override"
+            " WHERE %(venue)s::text IS NULL OR venue = %(venue)s ORDER BY id",
+            {"venue": venue},
         )
-        for row in rows
-    ]
+        return [
+            OverrideRow(number, Override(of, day, OverrideKind(kind), opens, closes), *told)
+            for number, of, day, kind, opens, closes, *told in cursor.fetchall()
+        ]
 
 
 def read_revision(connection: Connection = default_connection) -> int:

@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 # One partition, made by the migration, holds everything older.
 FIRST_YEAR = 1990
 
-_LOCK_CLASS = 7302
+_LOCK_CLASS = 7304
 
 _MISSING = """
 SELECT year FROM generate_series(%s::int, %s::int) AS year
