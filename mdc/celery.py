@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mdc.settings")
 
 _LOOK_FOR_DEATHS_SECONDS = 0.5
+_STANDS_BACK = 5
 
 app = Celery("mdc")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -57,6 +58,13 @@ def load_calendars(**_: Any) -> None:
     """
     if set(app.amqp.queues.consume_from) != {"deliver"}:
         load_calendar("XNYS")
+
+
+@signals.worker_init.connect
+def stand_back(**_: Any) -> None:
+    """Let fetches and deliveries leave the processor to beat and the tick, who are punctual."""
+    if "control" not in app.amqp.queues.consume_from:
+        os.nice(_STANDS_BACK)
 
 
 @signals.worker_process_init.connect
