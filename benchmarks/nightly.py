@@ -8,19 +8,17 @@ errors for six hours.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from benchmarks.measure import Report, WrongContent
 from benchmarks.work import BENCH, empty_tables, lift_limits
+from benchmarks.workers import working
 from ingestion.domain.moved_clock import MovedClock
 from ingestion.domain.rules import AtSession, Edge
 from ingestion.domain.schedules import Disposition, Overlap, ScheduleAction
@@ -31,7 +29,6 @@ from ingestion.services.declare_schedule import ScheduleRequest, declare_schedul
 from ingestion.services.find_gaps import series_gaps
 from ingestion.services.show_kpis import show_kpis
 from ingestion.store.series import ensure_account
-from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from mdc.stack.processes import WORKERS
 from providers.registry import get_adapter
@@ -85,24 +82,14 @@ def run(stack: EmbeddedStack) -> Report:
     clock = MovedClock(anchor=datetime.now(UTC) + WARM_UP, shown=BEGIN, rate=RATE)
     declared_at = clock.at(datetime.now(UTC))
     _declare(now=declared_at)
-    home = Path(tempfile.mkdtemp(prefix="mdc-nightly-"))
-    try:
-        with Simulator({"venues": {"*.L": "XLON", "*.T": "XTKS"}}) as simulator:
-            workers = EmbeddedStack(
-                Home.at(home),
-                database_url=stack.database_url,
-                broker_url=stack.broker_url,
-                environment={
-                    "MDC_PROVIDER_YAHOO_BASE_URL": simulator.base_url,
-                    "MDC_CLOCK": _spelled(clock),
-                },
-            )
-            with workers:
-                workers.start(WORKERS, prepare=False)
-                _live(clock, simulator)
-            requests = simulator.control.stats()[PROVIDER]
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with Simulator({"venues": {"*.L": "XLON", "*.T": "XTKS"}}) as simulator:
+        environment = {
+            "MDC_PROVIDER_YAHOO_BASE_URL": simulator.base_url,
+            "MDC_CLOCK": _spelled(clock),
+        }
+        with working(stack, environment=environment, kinds=WORKERS):
+            _live(clock, simulator)
+        requests = simulator.control.stats()[PROVIDER]
     return _report(clock, requests, declared_at=declared_at)
 
 

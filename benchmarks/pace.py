@@ -7,22 +7,19 @@ windows at best.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from benchmarks.measure import Report
 from benchmarks.work import BENCH, PLANNED_AT, empty_tables, lift_limits
+from benchmarks.workers import working
 from ingestion.domain.spec import JobRequest
 from ingestion.models import Job
 from ingestion.services.open_job import open_job
 from ingestion.store.series import ensure_account
-from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from providers.registry import get_adapter
 from providers.simulator.process import Simulator
@@ -47,27 +44,16 @@ def run(stack: EmbeddedStack) -> Report:
     empty_tables()
     ensure_account(PROVIDER, capabilities=get_adapter(PROVIDER).capabilities, egress="default")
     for staff in STAFF:
-        home = Path(tempfile.mkdtemp(prefix="mdc-pace-"))
-        try:
-            with Simulator({}) as simulator:
-                workers = EmbeddedStack(
-                    Home.at(home),
-                    database_url=stack.database_url,
-                    broker_url=stack.broker_url,
-                    environment={
-                        "MDC_PROVIDER_POLYGON_BASE_URL": simulator.base_url,
-                        "MDC_PROVIDER_POLYGON_KEY": "bench",
-                    },
-                    fetch_processes=staff,
-                )
-                with workers:
-                    workers.start(["control", "fetch", "beat"], prepare=False)
-                    for n, requests in LIMITS.items():
-                        best, broken = _best(simulator, n, requests)
-                        shares[f"{n}_per_s"][f"{staff}_processes"] = round(best, 3)
-                        violations += broken
-        finally:
-            shutil.rmtree(home, ignore_errors=True)
+        with Simulator({}) as simulator:
+            environment = {
+                "MDC_PROVIDER_POLYGON_BASE_URL": simulator.base_url,
+                "MDC_PROVIDER_POLYGON_KEY": "bench",
+            }
+            with working(stack, environment=environment, fetch_processes=staff):
+                for n, requests in LIMITS.items():
+                    best, broken = _best(simulator, n, requests)
+                    shares[f"{n}_per_s"][f"{staff}_processes"] = round(best, 3)
+                    violations += broken
     return {"share_used": shares, "violations": violations}
 
 

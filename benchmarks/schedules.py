@@ -6,14 +6,11 @@ connection, less its due time.
 
 from __future__ import annotations
 
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import exchange_calendars
@@ -23,6 +20,7 @@ from django.db import connection
 
 from benchmarks.measure import Report, WrongContent
 from benchmarks.work import BENCH, empty_tables, lift_limits
+from benchmarks.workers import working
 from ingestion import tasks
 from ingestion.calendars import sessions_for
 from ingestion.domain.moved_clock import MovedClock
@@ -32,7 +30,6 @@ from ingestion.domain.windows import from_us
 from ingestion.models import JobDefinition, Schedule, Slot
 from ingestion.services.open_job import open_job
 from ingestion.services.recompute_fires import recompute_fires
-from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from providers.types import Timeframe
 from providers.venues import UnknownVenue
@@ -150,20 +147,11 @@ def _live(stack: EmbeddedStack, *, close: datetime) -> Seen:
     """Let the close come while two processes fetch a backfill, and watch the ledger."""
     _backfill()
     clock = MovedClock(anchor=datetime.now(UTC), shown=close - WARM_UP, rate=1.0)
-    home = Path(tempfile.mkdtemp(prefix="mdc-schedules-"))
-    try:
-        with EmbeddedStack(
-            Home.at(home),
-            database_url=stack.database_url,
-            broker_url=stack.broker_url,
-            environment={"MDC_CLOCK": f"{clock.anchor.isoformat()}={clock.shown.isoformat()}"},
-        ) as workers:
-            workers.start(["control", "fetch", "beat"], prepare=False)
-            done = _slices_done()
-            lateness = _watch(clock, close=close)
-            return Seen(lateness, slices=_slices_done() - done)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    environment = {"MDC_CLOCK": f"{clock.anchor.isoformat()}={clock.shown.isoformat()}"}
+    with working(stack, environment=environment):
+        done = _slices_done()
+        lateness = _watch(clock, close=close)
+        return Seen(lateness, slices=_slices_done() - done)
 
 
 def _backfill() -> None:

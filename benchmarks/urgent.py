@@ -7,26 +7,23 @@ control worker plans. Claimed means leased to a worker, by PostgreSQL's clock fr
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from django.db import connection
 
 from benchmarks.measure import Report
 from benchmarks.work import BENCH, PLANNED_AT, empty_tables, lift_limits
+from benchmarks.workers import working
 from ingestion.domain.ensuring import EnsureRequest, Urgency
 from ingestion.domain.spec import JobRequest
 from ingestion.services.ensure_coverage import ensure_coverage
 from ingestion.services.open_job import open_job
 from ingestion.services.plan_job import plan_job
 from ingestion.store.series import ensure_account
-from mdc.stack.addresses import Home
 from mdc.stack.embedded import EmbeddedStack
 from providers.registry import get_adapter
 from providers.simulator.process import Simulator
@@ -51,31 +48,21 @@ def run(stack: EmbeddedStack) -> Report:
     empty_tables()
     ensure_account(PROVIDER, capabilities=get_adapter(PROVIDER).capabilities, egress="default")
     lift_limits(PROVIDER, per_second=PER_SECOND, in_flight=16)
-    home = Path(tempfile.mkdtemp(prefix="mdc-urgent-"))
-    try:
-        with Simulator({}) as simulator:
-            simulator.control.limit(PROVIDER, (PER_SECOND, 1.0))
-            workers = EmbeddedStack(
-                Home.at(home),
-                database_url=stack.database_url,
-                broker_url=stack.broker_url,
-                environment={
-                    "MDC_PROVIDER_POLYGON_BASE_URL": simulator.base_url,
-                    "MDC_PROVIDER_POLYGON_KEY": "bench",
-                },
-            )
-            with workers:
-                workers.start(["control", "fetch", "beat"], prepare=False)
-                while_planning = _claimed_after(_queue, backfill=_open_backfill())
-                backfill = _open_backfill()
-                plan_job(backfill, max_transactions=1000, high_water=10_000_000)
-                waits = {
-                    name: [_claimed_after(ask, backfill=backfill) for _ in range(PROBES)]
-                    for name, ask in {"ensured": _ensure, "queued": _queue}.items()
-                }
-            violations = int(simulator.control.stats()[PROVIDER]["violations"])
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with Simulator({}) as simulator:
+        simulator.control.limit(PROVIDER, (PER_SECOND, 1.0))
+        environment = {
+            "MDC_PROVIDER_POLYGON_BASE_URL": simulator.base_url,
+            "MDC_PROVIDER_POLYGON_KEY": "bench",
+        }
+        with working(stack, environment=environment):
+            while_planning = _claimed_after(_queue, backfill=_open_backfill())
+            backfill = _open_backfill()
+            plan_job(backfill, max_transactions=1000, high_water=10_000_000)
+            waits = {
+                name: [_claimed_after(ask, backfill=backfill) for _ in range(PROBES)]
+                for name, ask in {"ensured": _ensure, "queued": _queue}.items()
+            }
+        violations = int(simulator.control.stats()[PROVIDER]["violations"])
     return {
         "wanted_p95_seconds": WANTED_P95,
         "backfill_slices": SYMBOLS * WEEKS,
