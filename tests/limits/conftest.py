@@ -1,4 +1,4 @@
-"""One database and a simulator for this folder; workers come in ones, twos and fours."""
+"""One database and a simulator for a module; workers come in ones, twos and fours."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ FOLDER = Path(__file__).parent
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put together what runs with the same number of processes: to change it takes seconds."""
+    """Put together what runs with the same number of processes: to change it takes seconds.
+
+    Each module by itself, since none leaves its workers to the next one.
+    """
     places = [place for place, item in enumerate(items) if FOLDER in item.path.parents]
-    ours = sorted((items[place] for place in places), key=_fetch_processes)
+    files = list(dict.fromkeys(items[place].path for place in places))
+    ours = sorted(
+        (items[place] for place in places),
+        key=lambda item: (files.index(item.path), _fetch_processes(item)),
+    )
     for place, item in zip(places, ours, strict=True):
         items[place] = item
 
@@ -28,11 +35,11 @@ def _fetch_processes(item: pytest.Item) -> int:
     return int(item.callspec.params["staff"]) if isinstance(item, pytest.Function) else 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulator_and_database(
     servers: EmbeddedStack, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Field]:
-    """Give what stays while workers come and go."""
+    """Give what stays while workers come and go; no longer, since others use the same broker."""
     with (
         own_database(servers, django_db_blocker) as url,
         open_field(database_url=url, broker_url=servers.broker_url) as running,
@@ -41,7 +48,7 @@ def simulator_and_database(
 
 
 @pytest.fixture(
-    scope="session",
+    scope="module",
     params=[1, pytest.param(2, marks=pytest.mark.drill), 4],
     ids="{}-processes".format,
 )
