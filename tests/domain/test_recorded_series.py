@@ -111,11 +111,11 @@ def test_missing_minutes_of_a_thin_fund_are_no_gap(recorded: Path) -> None:
     assert (len(verdict.good), promised) == (646, 780)
     window = whole(bars)
     judged = judge_coverage(
+        expectation_for(
+            venue="XNAS", timeframe=Timeframe.M1, hours=Hours.REGULAR, anchor=Anchor.OPEN
+        ),
         window=window,
         proven_until=None,
-        units=expectation_for(
-            venue="XNAS", timeframe=Timeframe.M1, hours=Hours.REGULAR, anchor=Anchor.OPEN
-        ).expected_units(window),
         stamps=verdict.good.ts,
         first_bar_ever=None,
         listed_from=None,
