@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -89,6 +90,10 @@ class ActingAdmin(BoundedAdmin):
         """Return what that page shows besides the question."""
         return {}
 
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what a row's page shows above its form."""
+        return {}
+
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Tell whether the person may act."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
@@ -101,6 +106,21 @@ class ActingAdmin(BoundedAdmin):
             name=f"{self.opts.app_label}_{self.opts.model_name}_act",
         )
         return [act, *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show above the form what the person may see and do."""
+        context = dict(extra_context or {})
+        if object_id is not None and self.has_view_permission(request):
+            row = self.get_object(request, unquote(object_id))
+            if row is not None:
+                context |= self.page_context(request, row)
+        return super().changeform_view(request, object_id, form_url, context)
 
     def act_view(self, request: HttpRequest, number: int, verb: str) -> HttpResponse:
         """Run one verb on one row and go back to its page."""

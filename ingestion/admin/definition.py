@@ -29,7 +29,6 @@ from ingestion.services.declare_definition import (
     check_definition,
     remove_definition,
 )
-from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.services.start_definition import start_definition
 from ingestion.store.freshness import look_again
 from ingestion.store.schedule_reads import view
@@ -83,7 +82,6 @@ class DefinitionForm(_DefinitionForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
-        refresh_calendars()
         try:
             venue = sessions_for(cleaned["venue"]).venue if cleaned["venue"] else ""
             check_definition(_request(cleaned), now=clock.now())

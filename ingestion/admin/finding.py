@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -75,22 +74,11 @@ class FindingAdmin(ActingAdmin, LedgerAdmin):
 
     # --- acting -------------------------------------------------------------------------------
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show above the page what can be asked of the finding."""
-        context = dict(extra_context or {})
-        found = None
-        if object_id is not None and self.has_act_permission(request):
-            found = self.get_object(request, unquote(object_id))
-        if found is not None:
-            context["finding"] = found
-            context["verbs"] = [verb for verb in VERBS.values() if verb.offered(found)]
-        return super().changeform_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: Finding) -> dict[str, Any]:
+        """Show what can be asked of the finding."""
+        if not self.has_act_permission(request):
+            return {}
+        return {"finding": row, "verbs": [verb for verb in VERBS.values() if verb.offered(row)]}
 
     def act(self, request: HttpRequest, verb: Verb[Any, Any], numbers: Sequence[int]) -> None:
         """Run a verb on findings."""

@@ -12,7 +12,6 @@ from ingestion.domain.errors import MdcError
 from ingestion.domain.findings import UNSETTLED, Check, FindingState
 from ingestion.models import Finding
 from ingestion.services.accept_finding import accept_finding
-from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.services.reopen_finding import reopen_finding
 from ingestion.services.repair_finding import repair_finding
 from providers.errors import ProviderError
@@ -26,7 +25,6 @@ class FindingVerb(Verb[Sequence[int], Finding]):
 
 
 def _repair(ids: Sequence[int], actor: Actor, reason: str) -> str:
-    refresh_calendars()
     repairs = repair_finding(ids, now=clock.now(), actor=actor, reason=reason)
     return " ".join(f"Job {one.job_id} repairs {len(one.finding_ids):,}." for one in repairs)
 
@@ -38,7 +36,6 @@ def _accept(ids: Sequence[int], actor: Actor, reason: str) -> str:
 
 
 def _delete(ids: Sequence[int], actor: Actor, reason: str) -> str:
-    refresh_calendars()
     deleted = sum(
         accept_finding(one, reason=reason, actor=actor, now=clock.now(), delete_bars=True)
         for one in ids

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.db.models import F, QuerySet
 from django.forms import ModelForm
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils.safestring import SafeString
 
 from ingestion import clock
@@ -25,7 +24,6 @@ from ingestion.domain.errors import MdcError
 from ingestion.models import Schedule, Slot
 from ingestion.services.declare_schedule import remove_schedule
 from ingestion.services.recompute_fires import recompute_fires
-from ingestion.services.refresh_calendars import refresh_calendars
 from ingestion.services.show_schedule import show_schedule
 from ingestion.store.schedule_reads import last_slots, view
 from providers.errors import UnknownProvider
@@ -141,23 +139,12 @@ class ScheduleAdmin(ActingAdmin, ForgettingAdmin):
 
     # --- the page -----------------------------------------------------------------------------
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show above the form what comes, what was, and what can be asked."""
-        context = dict(extra_context or {})
-        found = None
-        if object_id is not None and self.has_view_permission(request):
-            found = self.get_object(request, unquote(object_id))
-        if found is not None:
-            refresh_calendars()
-            context["page"] = compose(show_schedule(found.name, now=clock.now()))
-            context["may_act"] = self.has_act_permission(request)
-        return super().changeform_view(request, object_id, form_url, context)
+    def page_context(self, request: HttpRequest, row: Schedule) -> dict[str, Any]:
+        """Show what comes, what was, and what can be asked."""
+        return {
+            "page": compose(show_schedule(row.name, now=clock.now())),
+            "may_act": self.has_act_permission(request),
+        }
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -171,7 +158,6 @@ class ScheduleAdmin(ActingAdmin, ForgettingAdmin):
         names = list(chosen.values_list("name", flat=True))
         if not names:
             raise Http404("There is no such schedule.")
-        refresh_calendars()
         note = reason_of(request)
         for name in names:
             try:

@@ -14,7 +14,6 @@ from ingestion.domain.errors import BadRequest, BadRule, CalendarEnds
 from ingestion.domain.rules import UNDERSTOOD, parse_rule, rule_from_json, rule_text, rule_to_json
 from ingestion.models import Schedule
 from ingestion.services.check_schedule import When, check_when
-from ingestion.services.refresh_calendars import refresh_calendars
 
 if TYPE_CHECKING:
     from django.forms import Textarea as TextArea
@@ -72,7 +71,6 @@ class ScheduleForm(_ScheduleForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
-        refresh_calendars()
         rule = rule_from_json(cleaned["rule"])
         try:
             counts = check_when(
