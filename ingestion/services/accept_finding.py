@@ -13,7 +13,8 @@ from ingestion.domain.errors import BadRequest, FindingRefused
 from ingestion.domain.findings import UNSETTLED, Check, FindingState
 from ingestion.domain.windows import MICROSECOND, Window, to_us
 from ingestion.store import audit, findings
-from ingestion.store.bars import lock_series, withdraw_bars
+from ingestion.store.bars import lock_series
+from ingestion.store.bars_withdraw import withdraw_bars
 from ingestion.store.emptied import explain_emptied
 from ingestion.store.findings import FindingRow
 from ingestion.store.series import load_facts

@@ -1,11 +1,12 @@
-"""The only writer of `bar` and `bar_revision`.
+"""Write fetched bars to `bar` and `bar_revision`; nothing else fills them.
 
 A call locks its series, reads what is stored in its windows and compares in memory. New rows go
 straight in by binary COPY; rows that differ go through one statement that keeps the superseded
 final version in `bar_revision`; equal rows cost nothing.
 
 The locks come first and every statement sees what was committed before it (READ COMMITTED), so
-two calls for one series never miss each other's rows.
+two calls for one series never miss each other's rows. Bars that a person lets go leave by
+ingestion.store.bars_withdraw, under the same locks.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ LOCK_STRIPES = 1024
 _TRIES = 5
 
 __all__ = [
+    "COLUMNS",
     "LOCK_CLASS",
     "LOCK_STRIPES",
     "InvalidBatch",
@@ -73,11 +75,10 @@ __all__ = [
     "WriteContended",
     "WriteCounts",
     "lock_series",
-    "withdraw_bars",
     "write_bars",
 ]
 
-_COLUMNS: dict[str, WireType] = {
+COLUMNS: dict[str, WireType] = {
     "ts": TIMESTAMPTZ,
     "known_from": TIMESTAMPTZ,
     "attempt_id": INT8,
@@ -92,7 +93,7 @@ _COLUMNS: dict[str, WireType] = {
     "volume": FLOAT8,
     "vwap": FLOAT8,
 }
-_SENT = {name: wire for name, wire in _COLUMNS.items() if name != "known_from"}
+_SENT = {name: wire for name, wire in COLUMNS.items() if name != "known_from"}
 _READ_BACK: dict[str, WireType] = {
     "ts": TIMESTAMPTZ,
     **dict.fromkeys(PRICES_AND_VOLUME, FLOAT8),
@@ -131,7 +132,7 @@ FROM (
 
 _ARRAYS = ", ".join(f"%({name})s::{_SQL_TYPES[wire]}" for name, wire in _SENT.items())
 
-_COPY = f"COPY {{table}} ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT binary)"
+_COPY = f"COPY {{table}} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
 
 # Straight into a partition COPY is a seventh faster than through the parent; a smaller part does
 # not earn the look at the catalogue.
@@ -143,8 +144,8 @@ _REPLACE = f"""
 WITH incoming AS MATERIALIZED (
     SELECT * FROM unnest({_ARRAYS}) AS i ({", ".join(_SENT)})
 ), superseded AS (
-    INSERT INTO bar_revision ({", ".join(_COLUMNS)}, known_to)
-    SELECT {", ".join(f"b.{name}" for name in _COLUMNS)},
+    INSERT INTO bar_revision ({", ".join(COLUMNS)}, known_to)
+    SELECT {", ".join(f"b.{name}" for name in COLUMNS)},
            greatest(%(known_from)s, b.known_from + interval '1 microsecond')
     FROM incoming i
     JOIN bar b ON b.series_id = i.series_id AND b.ts = i.ts AND b.sequence = i.sequence
@@ -157,18 +158,6 @@ FROM incoming
 ON CONFLICT (series_id, ts, sequence) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in _SENT)},
     known_from = greatest(excluded.known_from, b.known_from + interval '1 microsecond')
-"""
-
-_WITHDRAW = f"""
-WITH gone AS (
-    DELETE FROM bar b
-    WHERE b.series_id = %(series)s AND b.ts = ANY(%(stamps)s::timestamptz[])
-      AND b.ts BETWEEN %(first)s AND %(last)s
-    RETURNING {", ".join(f"b.{name}" for name in _COLUMNS)}
-)
-INSERT INTO bar_revision ({", ".join(_COLUMNS)}, known_to)
-SELECT {", ".join(_COLUMNS)}, greatest(%(known_to)s, known_from + interval '1 microsecond')
-FROM gone
 """
 
 
@@ -225,26 +214,6 @@ def write_bars(connection: BaseDatabaseWrapper, batches: Sequence[SeriesBars]) -
         written = _write_round(connection, windows, incoming, known_from=known_from)
         counts.update(zip(places, written, strict=True))
     return [counts[place] for place in range(len(batches))]
-
-
-def withdraw_bars(connection: BaseDatabaseWrapper, series_id: int, stamps: Sequence[int]) -> int:
-    """Take bars out of the table, in the caller's transaction; return how many there were.
-
-    They stay readable as of any earlier moment: each goes to `bar_revision`, known until now.
-    """
-    known_to = lock_series(connection, [series_id])
-    with connection.wrap_database_errors, _cursor(connection) as cursor:
-        cursor.execute(
-            _WITHDRAW,
-            {
-                "series": series_id,
-                "stamps": encode_array(TIMESTAMPTZ, np.array(sorted(stamps), np.int64)),
-                "first": from_us(min(stamps)),
-                "last": from_us(max(stamps)),
-                "known_to": known_to,
-            },
-        )
-        return int(cursor.rowcount)
 
 
 def lock_series(connection: BaseDatabaseWrapper, series_ids: Sequence[int]) -> datetime:
@@ -331,7 +300,7 @@ def _insert(
         "vwap": np.isnan(rows["vwap"]),
     }
     values = {**rows, "known_from": np.full(count, to_us(known_from))}
-    columns = [Column(wire, values[name], absent.get(name)) for name, wire in _COLUMNS.items()]
+    columns = [Column(wire, values[name], absent.get(name)) for name, wire in COLUMNS.items()]
     parts = _partitions(connection, rows["ts"])
     try:
         with (
