@@ -65,7 +65,8 @@ def _session_body(opens_us: int, closes_us: int) -> bytes:
         }
         for n, stamp in enumerate(range(opens_ms, closes_ms, _MINUTE_MS))
     ]
-    return orjson.dumps({"ticker": "X", "status": "OK", "resultsCount": len(rows), "results": rows})
+    page = {"ticker": "X", "status": "OK", "adjusted": True, "queryCount": len(rows)}
+    return orjson.dumps({**page, "resultsCount": len(rows), "results": rows})
 
 
 def whole_sessions(count: int) -> list[tuple[int, int]]:
