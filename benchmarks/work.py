@@ -65,7 +65,7 @@ def _session_body(opens_us: int, closes_us: int) -> bytes:
         }
         for n, stamp in enumerate(range(opens_ms, closes_ms, _MINUTE_MS))
     ]
-    page = {"ticker": "X", "status": "OK", "adjusted": True, "queryCount": len(rows)}
+    page = {"ticker": "X", "status": "OK", "adjusted": False, "queryCount": len(rows)}
     return orjson.dumps({**page, "resultsCount": len(rows), "results": rows})
 
 
